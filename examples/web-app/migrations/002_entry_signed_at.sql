@@ -1,0 +1,1 @@
+ALTER TABLE entry ADD COLUMN signed_at timestamptz NOT NULL DEFAULT now();

@@ -1,0 +1,31 @@
+//! The page. Logic lives in plain structs that are built and tested natively; the folder `web` turns them into what a
+//! browser shows, and exists for wasm32 alone.
+//!
+//! **Invariant:** the page knows the REST API and its SSE and nothing else; whether a definition is right is said by
+//! `orrery-compose`, the executor's own code; what may follow what in the life of a command is said by
+//! `orrery-contracts`.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+// Natively only the tests call the logic.
+#![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
+
+mod archive;
+mod check;
+mod diff;
+mod draft;
+mod feed;
+mod log_lines;
+mod orbit;
+mod palette;
+mod progress;
+mod route;
+mod shortest_edit;
+mod words;
+
+#[cfg(target_arch = "wasm32")]
+mod web;
+
+/// Puts the page on the screen.
+#[cfg(target_arch = "wasm32")]
+pub fn start() {
+    web::start();
+}

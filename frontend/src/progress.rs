@@ -1,0 +1,179 @@
+//! A plan and the steps that carry it out, as one list: each action with how far it is and what was done for it. The
+//! same list shows a plan before it runs, while it runs and after it has ended.
+
+use orrery_contracts::rest::{Command, Step};
+use orrery_contracts::{Plan, PlanAction, Status, Time, Verb};
+
+/// How far an action of a plan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nothing runs yet: this is a plan and no more.
+    Planned,
+    /// Stays as it is.
+    Kept,
+    /// Waits for its turn, or for these actions.
+    Waits,
+    Runs,
+    Done,
+    Failed,
+    /// The command ended before its turn came.
+    NotReached,
+}
+
+/// An action with its steps.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) action: PlanAction,
+    pub(crate) stage: Stage,
+    pub(crate) steps: Vec<Step>,
+    /// The subjects that it waits for.
+    pub(crate) waits_for: Vec<String>,
+    /// From the first step's beginning to the last one's end.
+    pub(crate) seconds: Option<f64>,
+    pub(crate) since: Option<Time>,
+}
+
+/// Everything that a command does, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Progress {
+    pub(crate) rows: Vec<Row>,
+    /// Steps that belong to no action of the plan.
+    pub(crate) others: Vec<Step>,
+    pub(crate) done: usize,
+    pub(crate) total: usize,
+}
+
+impl Progress {
+    /// A plan that nobody has applied.
+    pub(crate) fn of_plan(plan: &Plan) -> Self {
+        let rows = plan.actions.iter().map(|action| Row {
+            action: action.clone(),
+            stage: if action.verb() == Verb::Keep { Stage::Kept } else { Stage::Planned },
+            steps: vec![],
+            waits_for: vec![],
+            seconds: None,
+            since: None,
+        });
+        Self { rows: rows.collect(), ..Self::default() }
+    }
+
+    /// What a command has done, does, and is going to do.
+    pub(crate) fn of_command(command: &Command) -> Self {
+        let Some(plan) = &command.plan else {
+            let done = command.steps.iter().filter(|step| step.ended_at.is_some()).count();
+            return Self { rows: vec![], others: command.steps.clone(), done, total: command.steps.len() };
+        };
+        let mut rows: Vec<Row> = plan.actions.iter().map(|action| row(action, command)).collect();
+        let waiting: Vec<Vec<String>> = rows.iter().map(|row| open_before(row, &rows)).collect();
+        for (row, waits_for) in rows.iter_mut().zip(waiting) {
+            row.waits_for = waits_for;
+        }
+        let known = |n: u32| plan.actions.iter().any(|action| action.n == n);
+        let others = command.steps.iter().filter(|step| !step.plan.is_some_and(known)).cloned().collect();
+        let total = rows.iter().filter(|row| row.stage != Stage::Kept).count();
+        let done = rows.iter().filter(|row| row.stage == Stage::Done).count();
+        Self { rows, others, done, total }
+    }
+}
+
+fn row(action: &PlanAction, command: &Command) -> Row {
+    let steps: Vec<Step> = command.steps.iter().filter(|step| step.plan == Some(action.n)).cloned().collect();
+    let since = steps.iter().map(|step| step.started_at).min();
+    let until = steps.iter().filter_map(|step| step.ended_at).max();
+    let stage = stage(action, &steps, command);
+    let finished = matches!(stage, Stage::Done | Stage::Failed);
+    let seconds = since.zip(until).filter(|_| finished).map(|(since, until)| until.seconds_since(since));
+    Row { action: action.clone(), stage, steps, waits_for: vec![], seconds, since }
+}
+
+fn stage(action: &PlanAction, steps: &[Step], command: &Command) -> Stage {
+    if action.verb() == Verb::Keep {
+        return Stage::Kept;
+    }
+    if steps.iter().any(|step| step.status == "failed") {
+        return Stage::Failed;
+    }
+    let open = steps.iter().any(|step| step.ended_at.is_none());
+    match command.status {
+        Status::Done => Stage::Done,
+        Status::Running if open => Stage::Runs,
+        Status::Pending | Status::Running if steps.is_empty() => Stage::Waits,
+        // Between two steps of one action nothing is open: whether more come is not known, so it is not called done
+        // until another action that had to wait for it has begun, or the command has ended.
+        Status::Running if later_began(action, command) => Stage::Done,
+        Status::Running | Status::Pending => Stage::Runs,
+        Status::Failed | Status::Cancelled if steps.is_empty() || open => Stage::NotReached,
+        Status::Failed | Status::Cancelled => Stage::Done,
+    }
+}
+
+fn later_began(action: &PlanAction, command: &Command) -> bool {
+    let last = command.steps.iter().filter(|step| step.plan == Some(action.n)).map(|step| step.n).max().unwrap_or(0);
+    command.steps.iter().any(|step| step.plan != Some(action.n) && step.n > last)
+}
+
+fn open_before(row: &Row, rows: &[Row]) -> Vec<String> {
+    if row.stage != Stage::Waits {
+        return vec![];
+    }
+    let open = |n: &&u32| rows.iter().any(|other| other.action.n == **n && matches!(other.stage, Stage::Waits | Stage::Runs));
+    let subject = |n: &u32| {
+        rows.iter()
+            .find(|other| other.action.n == *n)
+            .map(|other| other.action.service.clone().unwrap_or_else(|| other.action.subject.clone()))
+    };
+    row.action.after.iter().filter(open).filter_map(subject).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(n: u32, plan: u32, status: &str) -> serde_json::Value {
+        let ended = (status != "running").then(|| format!("2026-01-01T00:00:{:02}Z", n + 2));
+        serde_json::json!({"n": n, "action": "container.start", "subject": "web", "plan": plan, "status": status, "detail": "",
+            "started_at": format!("2026-01-01T00:00:{n:02}Z"), "ended_at": ended, "log": null})
+    }
+
+    fn command(status: &str, steps: &[serde_json::Value]) -> Command {
+        let action = |n: u32, action: &str, after: &[u32]| serde_json::json!({"n": n, "action": action, "subject": format!("s{n}"), "service": null, "reason": "", "changes": [], "after": after});
+        serde_json::from_value(serde_json::json!({
+            "id": "x", "seq": 7, "type": "stack.apply", "target": "shop", "stack_id": null, "stack_name": "shop", "version": 1, "status": status,
+            "reason": null, "error": null, "publisher": "api", "actor": "alice", "on_failure": "hold", "attempt": 1, "run": 1,
+            "cancel_requested": false, "created_at": "2026-01-01T00:00:00Z", "started_at": null, "ended_at": null, "steps": steps,
+            "plan": {"empty": false, "notes": [], "actions": [
+                action(1, "keep", &[]), action(2, "image.build", &[]), action(3, "container.replace", &[2]), action(4, "container.remove", &[3])
+            ]},
+        }))
+        .unwrap()
+    }
+
+    fn stages(command: &Command) -> Vec<Stage> {
+        Progress::of_command(command).rows.iter().map(|row| row.stage).collect()
+    }
+
+    #[test]
+    fn a_plan_turns_live_action_by_action() {
+        assert_eq!(stages(&command("PENDING", &[])), [Stage::Kept, Stage::Waits, Stage::Waits, Stage::Waits]);
+        let running = command("RUNNING", &[step(1, 2, "done"), step(2, 3, "running")]);
+        assert_eq!(stages(&running), [Stage::Kept, Stage::Done, Stage::Runs, Stage::Waits]);
+        let progress = Progress::of_command(&running);
+        assert_eq!((progress.done, progress.total), (1, 3));
+        assert_eq!(progress.rows[3].waits_for, ["s3"]);
+        assert_eq!(progress.rows[1].seconds, Some(2.0));
+    }
+
+    #[test]
+    fn what_was_not_reached_is_told_apart_from_what_failed() {
+        let failed = command("FAILED", &[step(1, 2, "done"), step(2, 3, "failed")]);
+        assert_eq!(stages(&failed), [Stage::Kept, Stage::Done, Stage::Failed, Stage::NotReached]);
+        let done = command("DONE", &[step(1, 2, "done"), step(2, 3, "found_done"), step(3, 4, "skipped")]);
+        assert_eq!(stages(&done), [Stage::Kept, Stage::Done, Stage::Done, Stage::Done]);
+    }
+
+    #[test]
+    fn steps_outside_the_plan_are_not_lost() {
+        let running = command("RUNNING", &[step(1, 9, "done")]);
+        assert_eq!(Progress::of_command(&running).others.len(), 1);
+    }
+}

@@ -1,0 +1,48 @@
+//! The examples that come with the page: loaded once, when somebody looks at them.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use orrery_contracts::{Bundle, FileContent};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use super::{http, js, storage};
+use crate::draft::Draft;
+
+/// An example.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct Example {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) summary: String,
+    pub(crate) files: BTreeMap<String, FileContent>,
+}
+
+/// Where the draft of a stack that does not exist yet is kept, and its name.
+pub(crate) const NEW: &str = "new";
+
+/// Loads the examples.
+pub(crate) fn examples() -> RwSignal<Option<Vec<Example>>> {
+    let list = RwSignal::new(None);
+    spawn_local(async move {
+        let found = http::file::<Vec<Example>>(&js::examples_url()).await.unwrap_or_default();
+        let _ = list.try_set(Some(found));
+    });
+    list
+}
+
+/// Begins a new stack's draft with these files.
+pub(crate) fn begin_with(bundle: Bundle, name: &str) {
+    let mut draft = Draft::of(0, Bundle::default());
+    let files = bundle.files.into_iter().map(|(path, file)| (path, file.bytes)).collect();
+    if draft.take(files).is_ok() {
+        storage::write(&storage::draft_key(NEW), draft.store("").as_deref());
+        storage::write(&storage::name_key(), Some(name));
+    }
+}
+
+impl Example {
+    pub(crate) fn bundle(&self) -> Bundle {
+        Bundle { files: self.files.clone() }
+    }
+}

@@ -1,0 +1,119 @@
+//! The border to the browser's own language: what `npm/boot.ts` hands over, and small calls that have no name of their
+//! own elsewhere. No logic.
+// The macro of wasm-bindgen writes the calls across the border; none is written by hand.
+#![allow(unsafe_code)]
+
+use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = orrery, js_name = openEditor)]
+    fn open_editor_js(host: &web_sys::HtmlElement, options: &JsValue) -> Promise;
+    #[wasm_bindgen(js_namespace = orrery, js_name = filesOfDrop)]
+    fn files_of_drop_js(event: &web_sys::DragEvent) -> Promise;
+    #[wasm_bindgen(js_namespace = orrery, js_name = filesOfInput)]
+    fn files_of_input_js(input: &web_sys::HtmlInputElement) -> Promise;
+    #[wasm_bindgen(js_namespace = orrery, js_name = download)]
+    fn download_js(name: &str, kind: &str, bytes: &[u8]);
+    #[wasm_bindgen(js_namespace = orrery, js_name = examplesUrl, thread_local_v2)]
+    static EXAMPLES_URL: String;
+
+    /// An open editor.
+    #[derive(Clone)]
+    pub(crate) type Editor;
+    #[wasm_bindgen(method)]
+    pub(crate) fn show(this: &Editor, text: &str, path: &str, label: &str, locked: bool);
+    #[wasm_bindgen(method)]
+    pub(crate) fn problems(this: &Editor, json: &str);
+    #[wasm_bindgen(method, js_name = goTo)]
+    pub(crate) fn go_to(this: &Editor, line: u32, column: u32);
+    #[wasm_bindgen(method)]
+    pub(crate) fn close(this: &Editor);
+}
+
+/// Opens an editor within `host`; `changed` hears each change of its text.
+pub(crate) async fn open_editor(
+    host: &web_sys::HtmlElement,
+    text: &str,
+    path: &str,
+    label: &str,
+    changed: &JsValue,
+) -> Result<Editor, String> {
+    let options = Object::new();
+    for (key, value) in
+        [("text", text.into()), ("path", path.into()), ("label", label.into()), ("readOnly", false.into()), ("changed", changed.clone())]
+    {
+        let _ = Reflect::set(&options, &key.into(), &value);
+    }
+    let opened = JsFuture::from(open_editor_js(host, &options)).await;
+    opened.map(JsCast::unchecked_into).map_err(|error| format!("the editor could not be loaded: {error:?}"))
+}
+
+/// The files of a drop, folders walked. The event must still be under way when this is called.
+pub(crate) fn files_of_drop(event: &web_sys::DragEvent) -> impl Future<Output = Result<Vec<(String, Vec<u8>)>, String>> + use<> {
+    read_files(files_of_drop_js(event))
+}
+
+/// The files that were chosen.
+pub(crate) fn files_of_input(input: &web_sys::HtmlInputElement) -> impl Future<Output = Result<Vec<(String, Vec<u8>)>, String>> + use<> {
+    read_files(files_of_input_js(input))
+}
+
+async fn read_files(promise: Promise) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let list = JsFuture::from(promise).await.map_err(|error| format!("the files could not be read: {error:?}"))?;
+    let one = |file: JsValue| {
+        let path = Reflect::get(&file, &"path".into()).ok()?.as_string()?;
+        let bytes = Uint8Array::new(&Reflect::get(&file, &"bytes".into()).ok()?).to_vec();
+        Some((path, bytes))
+    };
+    Ok(Array::from(&list).iter().filter_map(one).collect())
+}
+
+/// Gives the person a file.
+pub(crate) fn download(name: &str, kind: &str, bytes: &[u8]) {
+    download_js(name, kind, bytes);
+}
+
+pub(crate) fn examples_url() -> String {
+    EXAMPLES_URL.with(Clone::clone)
+}
+
+pub(crate) fn window() -> web_sys::Window {
+    leptos::prelude::window()
+}
+
+pub(crate) fn document() -> web_sys::Document {
+    leptos::prelude::document()
+}
+
+/// The name of the host as the browser knows it: what ports are links to.
+pub(crate) fn host_name() -> String {
+    window().location().hostname().unwrap_or_default()
+}
+
+pub(crate) fn show_crash() {
+    if let Some(element) = document().get_element_by_id("crashed") {
+        let _ = element.remove_attribute("hidden");
+    }
+}
+
+/// Moves the focus to the element with this id.
+pub(crate) fn focus(id: &str) {
+    if let Some(element) = document().get_element_by_id(id).and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok()) {
+        let _ = element.focus();
+    }
+}
+
+/// An instant in the browser's own zone: `14:02`, or `14:02:11` with seconds.
+pub(crate) fn clock_time(at: orrery_contracts::Time, seconds: bool) -> String {
+    let date = js_sys::Date::new(&at.to_string().into());
+    let (h, m, s) = (date.get_hours(), date.get_minutes(), date.get_seconds());
+    if seconds { format!("{h:02}:{m:02}:{s:02}") } else { format!("{h:02}:{m:02}") }
+}
+
+/// An instant in full, in the browser's own zone and language.
+pub(crate) fn full_time(at: orrery_contracts::Time) -> String {
+    js_sys::Date::new(&at.to_string().into()).to_locale_string("default", &JsValue::UNDEFINED).into()
+}

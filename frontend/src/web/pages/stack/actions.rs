@@ -1,0 +1,119 @@
+//! What can be done with a stack as a whole.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use orrery_contracts::rest::Stack;
+use orrery_contracts::{Bundle, StackStatus};
+
+use super::delete::DeleteDialog;
+use super::{This, this};
+use crate::archive::tar;
+use crate::route::{Route, StackTab};
+use crate::web::actions::{act, bundle};
+use crate::web::examples::begin_with;
+use crate::web::js;
+use crate::web::nav::nav;
+use crate::web::toasts::toasts;
+
+#[component]
+pub(super) fn StackActions(stack: Stack) -> impl IntoView {
+    let this = this();
+    let act = act();
+    let id = stack.id;
+    let name = stack.name.clone();
+    let deleting = RwSignal::new(false);
+    let nav = nav();
+    let verb = move |verb: &'static str, word: &'static str| {
+        view! { <button class="btn mid" disabled=move || act.busy.get() on:click=move |_| act.stack(id, verb)>{word}</button> }
+    };
+    let ran = stack.current_version.is_some();
+    let stopped = stack.status == StackStatus::Stopped;
+    let going = stack.status == StackStatus::Deleting;
+    view! {
+        {(ran && stopped && !going).then(|| verb("start", "Start"))}
+        {(ran && !stopped && !going).then(|| view! { {verb("restart", "Restart")} {verb("stop", "Stop")} })}
+        <More this name=name.clone() id=id.to_string() ran stopped act deleting/>
+        {move || nav.route.with(|route| match route {
+            Route::Stack(_, StackTab::Definition) => None,
+            Route::Stack(_, StackTab::Plan(_)) => Some("btn"),
+            Route::Stack(..) | Route::Home | Route::Stacks | Route::NewStack | Route::Queue | Route::Command(_) | Route::Help | Route::Nowhere(_) => Some("btn main"),
+        }).map(|class| view! { <a class=class href=this.tab(StackTab::Definition)>"Edit"</a> })}
+        <DeleteDialog open=deleting stack/>
+    }
+}
+
+#[component]
+fn More(
+    this: This,
+    name: String,
+    id: String,
+    ran: bool,
+    stopped: bool,
+    act: crate::web::actions::Act,
+    deleting: RwSignal<bool>,
+) -> impl IntoView {
+    let nav = nav();
+    let toasts = toasts();
+    let open = RwSignal::new(false);
+    let outside = window_event_listener(leptos::ev::click, move |event| {
+        use wasm_bindgen::JsCast;
+        let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+        if target.is_none_or(|target| target.closest(".stack-menu").ok().flatten().is_none()) {
+            let _ = open.try_set(false);
+        }
+    });
+    on_cleanup(move || outside.remove());
+    let with_files = move |then: Box<dyn FnOnce(Bundle, u32)>| {
+        open.set(false);
+        let number = this.stack.with_untracked(|stack| stack.as_ref().map_or(0, |stack| stack.latest_version));
+        let Some(version) = untrack(|| this.version(number)) else { return toasts.bad("It has no version yet.") };
+        spawn_local(async move {
+            match bundle(&version.digest).await {
+                Ok(bundle) => then(bundle, number),
+                Err(fault) => toasts.fault(&fault),
+            }
+        });
+    };
+    let copy = {
+        let name = name.clone();
+        move |_| {
+            let name = name.clone();
+            with_files(Box::new(move |bundle, _| {
+                begin_with(bundle, &format!("{name}-copy"));
+                nav.go(Route::NewStack);
+            }));
+        }
+    };
+    let download = {
+        let name = name.clone();
+        move |_| {
+            let name = name.clone();
+            with_files(Box::new(move |bundle, number| {
+                js::download(&format!("{name}-v{number}.tar"), "application/x-tar", &tar(&bundle, &name))
+            }));
+        }
+    };
+    let stack_id = id.parse::<orrery_contracts::StackId>().ok();
+    let verb = move |verb: &'static str| {
+        open.set(false);
+        if let Some(id) = stack_id {
+            act.stack(id, verb);
+        }
+    };
+    view! {
+        <details class="menu stack-menu" prop:open=move || open.get() on:keydown=move |event| if event.key() == "Escape" { open.set(false) }>
+            <summary class="btn" aria-label=format!("More for {name}") on:click=move |event| { event.prevent_default(); open.update(|open| *open = !*open); }>"⋯"</summary>
+            <div class="sheet">
+                {(ran && stopped).then(|| view! { <button class="item" on:click=move |_| verb("start")>"Start"</button> })}
+                {(ran && !stopped).then(|| view! {
+                    <button class="item" on:click=move |_| verb("restart")>"Restart"</button>
+                    <button class="item" on:click=move |_| verb("stop")>"Stop"</button>
+                })}
+                <button class="item" on:click=copy>"Copy as a new stack"</button>
+                <button class="item" on:click=download>"Download as an archive"</button>
+                <hr/>
+                <button class="item bad" on:click=move |_| { open.set(false); deleting.set(true); }>"Delete…"</button>
+            </div>
+        </details>
+    }
+}

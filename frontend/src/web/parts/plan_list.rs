@@ -1,0 +1,120 @@
+//! A plan as a list: what would be done and why; the same list while it is done, with the steps inside each action.
+
+use leptos::prelude::*;
+use orrery_contracts::Verb;
+use orrery_contracts::rest::Step;
+
+use super::{FieldChanges, KeptLog, StepList};
+use crate::progress::{Progress, Row, Stage};
+use crate::web::clock;
+use crate::words::{self, Tone};
+
+#[component]
+pub(crate) fn ProgressList(#[prop(into)] progress: Signal<Progress>) -> impl IntoView {
+    let rows = move || {
+        let (kept, others): (Vec<Row>, Vec<Row>) = progress.get().rows.into_iter().partition(|row| row.stage == Stage::Kept);
+        (kept, others)
+    };
+    view! {
+        <ol class="plan">
+            {move || {
+                let (kept, active) = rows();
+                let others = progress.get().others;
+                view! {
+                    {(!kept.is_empty()).then(|| view! { <KeptRow kept/> })}
+                    {active.into_iter().map(|row| view! { <ActionRow row/> }).collect_view()}
+                    {(!others.is_empty()).then(|| view! { <li><span class="verb keep">"steps"</span><StepList steps=others/><span></span></li> })}
+                }
+            }}
+        </ol>
+    }
+}
+
+/// Everything that stays, in one line.
+#[component]
+fn KeptRow(kept: Vec<Row>) -> impl IntoView {
+    let names: Vec<String> = kept.iter().map(|row| row.action.subject.clone()).collect();
+    let reasons: std::collections::BTreeSet<&str> =
+        kept.iter().map(|row| row.action.reason.as_str()).filter(|reason| !reason.is_empty()).collect();
+    let why = if reasons.len() == 1 { reasons.into_iter().next().unwrap_or("unchanged").to_owned() } else { "unchanged".into() };
+    view! {
+        <li>
+            <span class="verb keep">"keep"</span>
+            <span>{names.join(", ")} <span class="why">" · " {why}</span></span>
+            <span></span>
+        </li>
+    }
+}
+
+#[component]
+fn ActionRow(row: Row) -> impl IntoView {
+    let verb = words::action_verb(&row.action.action).to_owned();
+    let kind = words::action_kind(&row.action.action).to_owned();
+    let class = match row.action.verb() {
+        Verb::Add => "add",
+        Verb::Change => "swap",
+        Verb::Remove => "del",
+        Verb::Keep => "keep",
+    };
+    let reason = row.action.reason.clone();
+    let (live, broken) = (row.stage == Stage::Runs, row.stage == Stage::Failed);
+    view! {
+        <li class:live=live class:broken=broken>
+            <span class=format!("verb {class}")>{verb}</span>
+            <div>
+                {(!kind.is_empty()).then(|| format!("{kind} "))}
+                <b class="name">{row.action.subject.clone()}</b>
+                {(!reason.is_empty()).then(|| view! { <span class="why">" · " {reason}</span> })}
+                <FieldChanges changes=row.action.changes.clone()/>
+            </div>
+            <StageWord row=row.clone()/>
+            {steps_of(&row)}
+        </li>
+    }
+}
+
+/// The steps of an action. A single one that only repeats what the action says leaves nothing but its log.
+fn steps_of(row: &Row) -> Option<AnyView> {
+    let verb = words::action_verb(&row.action.action);
+    let repeats = |step: &Step| step.detail.is_empty() && step.status == "done" && words::action_verb(&step.action) == verb;
+    match row.steps.as_slice() {
+        [] => None,
+        [step] if repeats(step) => step.log.clone().map(|log| view! { <div class="full"><KeptLog log open=false/></div> }.into_any()),
+        steps => Some(view! { <div class="full"><StepList steps=steps.to_vec()/></div> }.into_any()),
+    }
+}
+
+#[component]
+fn StageWord(row: Row) -> impl IntoView {
+    match row.stage {
+        Stage::Planned => view! { <span></span> }.into_any(),
+        Stage::Kept => view! { <span class="faint">"kept"</span> }.into_any(),
+        Stage::Waits if row.waits_for.is_empty() => view! { <span class="faint">"waits"</span> }.into_any(),
+        Stage::Waits => {
+            let more = row.waits_for.len().saturating_sub(1);
+            let first = row.waits_for.into_iter().next().unwrap_or_default();
+            let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+            view! { <span class="faint">{format!("waits for {first}{others}")}</span> }.into_any()
+        }
+        Stage::Runs => {
+            let since = row.since.map(clock::since);
+            view! { <span class="st wait num">{since.map(|since| view! { {since} })}</span> }.into_any()
+        }
+        Stage::Done => view! { <span class="st ok num">{row.seconds.map_or_else(|| "done".into(), words::span)}</span> }.into_any(),
+        Stage::Failed => view! { <span class="st bad">"failed"</span> }.into_any(),
+        Stage::NotReached => view! { <span class="faint">"not reached"</span> }.into_any(),
+    }
+}
+
+/// What else a plan says: a port that somebody holds, a value without effect.
+#[component]
+pub(crate) fn PlanNotes(notes: Vec<String>) -> impl IntoView {
+    (!notes.is_empty()).then(|| {
+        let one = |note: String| {
+            let tone = words::note_tone(&note).class();
+            view! { <li><span class=format!("st {tone}") aria-hidden="true"></span><span>{note}</span></li> }
+        };
+        let warns = notes.iter().any(|note| words::note_tone(note) == Tone::Warn);
+        view! { <ul class="notes head-notes" class:warn=warns aria-label="Notes on this plan">{notes.into_iter().map(one).collect_view()}</ul> }
+    })
+}

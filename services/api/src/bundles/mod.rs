@@ -1,0 +1,10 @@
+//! Bundles as people send and fetch them: JSON, tar, gzipped tar or zip, all with the same limits and the same rules.
+//!
+//! **Invariant:** nothing of an archive is written to a disk, and no path in it is believed.
+
+mod archive;
+mod tarball;
+pub mod upload;
+
+pub use archive::{Kind, unpack};
+pub use tarball::tar_of;

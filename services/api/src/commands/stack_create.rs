@@ -1,0 +1,62 @@
+//! `POST /stacks`: a stack and its version 1.
+
+use axum::extract::State;
+use orrery_contracts::command::{CommandType, StackCreate};
+use orrery_contracts::rest::NewStack;
+use orrery_contracts::{Code, Name};
+
+use super::{About, Order, checks, sources};
+use crate::auth::{Client, Principal};
+use crate::extract::{Accepted, Body, Idempotency};
+use crate::problems::{Answer, Refusal, fault};
+use crate::queries::stacks;
+use crate::state::Api;
+
+/// Makes a stack.
+pub async fn create(
+    State(api): State<Api>,
+    principal: Principal,
+    client: Client,
+    key: Idempotency,
+    Body(new): Body<NewStack>,
+) -> Answer<Accepted> {
+    principal.may_write()?;
+    let name = stack_name(&new.name)?;
+    let bundle = sources::named(&api, new.bundle, new.digest.as_ref()).await?;
+    checks::definition_is_valid(&bundle, name.as_str()).await?;
+    let sent = sources::sent(&api, bundle).await?;
+    let comment = comment(new.comment)?;
+    let payload = StackCreate { bundle: sent.bundle, digest: sent.digest, comment };
+    let order = Order::new(&principal, CommandType::StackCreate, name.as_str(), payload)?;
+    if let Some(before) = order.made_before(&api, &principal, &key).await? {
+        return Ok(before);
+    }
+    must_be_free(&api, &principal, &name).await?;
+    order.place(&api, &principal, &client, &key, About { stack_name: name.to_string(), version: Some(1), ..About::default() }).await
+}
+
+/// Reads the name of a stack.
+pub(crate) fn stack_name(text: &str) -> Answer<Name> {
+    text.parse().map_err(|error: orrery_contracts::InvalidName| {
+        Refusal::invalid(format!("name: {error}")).with_errors(vec![fault("name", error.to_string())])
+    })
+}
+
+/// Reads what an author says.
+pub(crate) fn comment(text: Option<String>) -> Answer<Option<String>> {
+    match text {
+        Some(text) if text.chars().count() > 10_000 => Err(Refusal::invalid("the comment is longer than 10000 characters")),
+        text => Ok(text.filter(|text| !text.is_empty())),
+    }
+}
+
+/// Refuses a name that one of the caller's own stacks has, unless that one is on its way out.
+async fn must_be_free(api: &Api, principal: &Principal, name: &Name) -> Answer<()> {
+    crate::consistency::catch_up_with_own_writes(api).await?;
+    match stacks::own(api, principal, name).await? {
+        Some(stack) if stack.status != orrery_contracts::StackStatus::Deleting => {
+            Err(Refusal::new(Code::NameTaken, format!("you have a stack named {name} already ({})", stack.id)))
+        }
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,60 @@
+//! `POST /stacks/{id}/versions`: the next version of a stack.
+
+use axum::extract::State;
+use axum::http::header::ETAG;
+use orrery_contracts::command::{CommandType, StackVersionCreate};
+use orrery_contracts::rest::{NewVersion, Stack};
+use orrery_contracts::{Bundle, Code, Problem};
+
+use super::stack_create::comment;
+use super::{About, Expected, Order, checks, sources};
+use crate::auth::{Client, Principal};
+use crate::extract::{Accepted, At, Body, Idempotency, IfMatch};
+use crate::problems::{Answer, Refusal};
+use crate::queries::{diff, stacks};
+use crate::state::Api;
+
+/// Makes a version; with `If-Match` only when nobody saved in between.
+pub async fn create(
+    State(api): State<Api>,
+    principal: Principal,
+    client: Client,
+    key: Idempotency,
+    IfMatch(expected_version): IfMatch,
+    At(path): At<stacks::StackPath>,
+    Body(new): Body<NewVersion>,
+) -> Answer<Accepted> {
+    principal.may_write()?;
+    let stack = stacks::fetch(&api, &principal, &path.id).await?;
+    let bundle = sources::named(&api, new.bundle, new.digest.as_ref()).await?;
+    checks::definition_is_valid(&bundle, &stack.project).await?;
+    let sent = sources::sent(&api, bundle).await?;
+    let payload = StackVersionCreate { bundle: sent.bundle, digest: sent.digest, comment: comment(new.comment)?, expected_version };
+    let order = Order::new(&principal, CommandType::StackVersionCreate, stack.id.to_string(), payload)?;
+    if let Some(before) = order.made_before(&api, &principal, &key).await? {
+        return Ok(before);
+    }
+    let latest = Expected::latest(&api, &stack).await?;
+    let last = latest.as_ref().map_or(stack.latest_version, |latest| latest.version);
+    if let Some(seen) = expected_version.filter(|seen| *seen != last) {
+        return Err(saved_in_between(&api, &stack, seen, latest).await);
+    }
+    order.place(&api, &principal, &client, &key, About::stack(&stack, Some(last.saturating_add(1)))).await
+}
+
+/// What somebody else saved, against what the author saw.
+async fn saved_in_between(api: &Api, stack: &Stack, seen: u32, latest: Option<Expected>) -> Refusal {
+    let last = latest.as_ref().map_or(0, |latest| latest.version);
+    let detail = format!("{} has version {last} now; you saw {seen}. Look at the difference, and save again on top of it", stack.name);
+    let mut problem = Problem::new(Code::EditConflict, detail);
+    if let Ok(Some((before, now))) = both(api, stack, seen, latest).await {
+        problem.diff = diff::between(seen, before, last, now).await.ok().map(Box::new);
+    }
+    Refusal::of(problem).with_header(ETAG, stacks::etag(last))
+}
+
+async fn both(api: &Api, stack: &Stack, seen: u32, latest: Option<Expected>) -> Answer<Option<(Bundle, Bundle)>> {
+    let Some(latest) = latest else { return Ok(None) };
+    let Some(before) = Expected::find(api, stack, seen).await? else { return Ok(None) };
+    Ok(Some((before.bundle(api).await?, latest.bundle(api).await?)))
+}

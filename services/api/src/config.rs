@@ -1,0 +1,145 @@
+//! The configuration of the service, read from the environment once.
+//!
+//! It must not reach for the network or make folders: reading it has no effects.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use orrery_contracts::{BundleLimits, Name, PolicyEntry, Quota, Role};
+use thiserror::Error;
+
+/// What the service runs with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// Where the page and REST are served.
+    pub listen: SocketAddr,
+    /// The database, as the role of this service.
+    pub database_url: String,
+    /// The first administrator's password, when it is given; first start only.
+    pub admin_password: Option<String>,
+    /// The folder of the built page.
+    pub web_dir: PathBuf,
+    /// Who else may publish, with his rights.
+    pub publishers: Vec<(Name, PolicyEntry)>,
+    /// How much a bundle may hold.
+    pub limits: BundleLimits,
+    /// Whether the service stands behind TLS, so that cookies are `Secure`.
+    pub behind_tls: bool,
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, Error)]
+#[error("{name}: {what}")]
+pub struct ConfigError {
+    name: &'static str,
+    what: String,
+}
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// The first setting that is missing or cannot be read.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// Reads settings from wherever `get` finds them.
+    ///
+    /// # Errors
+    /// The first setting that is missing or cannot be read.
+    pub fn from_lookup(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let data_dir = get("ORRERY_DATA_DIR").map_or_else(|| default_data_dir(&get), PathBuf::from);
+        let listen: SocketAddr = parsed(&get, "ORRERY_LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)))?;
+        let database_url =
+            get("ORRERY_DATABASE_URL").ok_or_else(|| wrong("ORRERY_DATABASE_URL", "is not set: postgres://orrery_api@…/orrery"))?;
+        let fallback = BundleLimits::default();
+        let limits = BundleLimits {
+            bytes: parsed(&get, "ORRERY_BUNDLE_MAX_BYTES", fallback.bytes)?,
+            files: parsed(&get, "ORRERY_BUNDLE_MAX_FILES", fallback.files)?,
+            file_bytes: parsed(&get, "ORRERY_BUNDLE_MAX_FILE_BYTES", fallback.file_bytes)?,
+        };
+        let publishers = get("ORRERY_PUBLISHERS").unwrap_or_else(|| "ci".to_owned());
+        Ok(Self {
+            data_dir,
+            listen,
+            database_url,
+            admin_password: get("ORRERY_ADMIN_PASSWORD"),
+            web_dir: get("ORRERY_WEB_DIR").map_or_else(default_web_dir, PathBuf::from),
+            publishers: publishers.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(publisher).collect::<Result<_, _>>()?,
+            limits,
+            behind_tls: parsed(&get, "ORRERY_BEHIND_TLS", false)?,
+        })
+    }
+}
+
+fn wrong(name: &'static str, what: impl Into<String>) -> ConfigError {
+    ConfigError { name, what: what.into() }
+}
+
+fn parsed<T: std::str::FromStr>(get: &impl Fn(&str) -> Option<String>, name: &'static str, fallback: T) -> Result<T, ConfigError>
+where
+    T::Err: std::fmt::Display,
+{
+    match get(name) {
+        Some(text) => text.parse().map_err(|error| wrong(name, format!("{text:?} cannot be read: {error}"))),
+        None => Ok(fallback),
+    }
+}
+
+/// One entry of `ORRERY_PUBLISHERS`: `name` or `name:role`.
+fn publisher(entry: &str) -> Result<(Name, PolicyEntry), ConfigError> {
+    let (name, role) = entry.split_once(':').unwrap_or((entry, "user"));
+    let name: Name = name.parse().map_err(|error| wrong("ORRERY_PUBLISHERS", format!("{error}")))?;
+    let role = match role {
+        "admin" => Role::Admin,
+        "user" => Role::User,
+        "viewer" => Role::Viewer,
+        other => return Err(wrong("ORRERY_PUBLISHERS", format!("{other:?} is no role; use admin, user or viewer"))),
+    };
+    if [orrery_contracts::subjects::API_PUBLISHER, orrery_contracts::subjects::OPS_PUBLISHER].contains(&name.as_str()) {
+        return Err(wrong("ORRERY_PUBLISHERS", format!("{name} is reserved")));
+    }
+    Ok((name, PolicyEntry { role, quota: Quota::default() }))
+}
+
+fn default_data_dir(get: &impl Fn(&str) -> Option<String>) -> PathBuf {
+    let home = get("XDG_DATA_HOME").map(PathBuf::from).or_else(|| get("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    match home {
+        Some(folder) if get("USER").as_deref() != Some("root") => folder.join("orrery"),
+        Some(_) | None => PathBuf::from("/var/lib/orrery"),
+    }
+}
+
+fn default_web_dir() -> PathBuf {
+    let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(|folder| folder.join("web")));
+    beside.unwrap_or_else(|| PathBuf::from("web"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+    use orrery_contracts::Role;
+
+    fn read(settings: &[(&str, &str)]) -> Result<Config, String> {
+        let get = |name: &str| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Config::from_lookup(get).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_publisher_is_a_user_unless_told_otherwise() {
+        let config = read(&[("ORRERY_DATABASE_URL", "postgres:///x"), ("ORRERY_PUBLISHERS", "ci, robot:admin")]).unwrap();
+        let roles: Vec<_> = config.publishers.iter().map(|(name, entry)| (name.as_str(), entry.role)).collect();
+        assert_eq!(roles, [("ci", Role::User), ("robot", Role::Admin)]);
+    }
+
+    #[test]
+    fn a_setting_that_cannot_be_read_names_itself() {
+        let error = read(&[("ORRERY_DATABASE_URL", "x"), ("ORRERY_LISTEN", "somewhere")]).unwrap_err();
+        assert!(error.starts_with("ORRERY_LISTEN: \"somewhere\""), "{error}");
+        assert!(read(&[]).unwrap_err().starts_with("ORRERY_DATABASE_URL"));
+        assert!(read(&[("ORRERY_DATABASE_URL", "x"), ("ORRERY_PUBLISHERS", "api")]).unwrap_err().contains("reserved"));
+    }
+}

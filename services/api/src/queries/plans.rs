@@ -1,0 +1,72 @@
+//! Plans: what an apply would do, asked of the executor before anybody applies it. Nothing changes.
+
+use axum::Json;
+use axum::extract::State;
+use orrery_contracts::rest::{Empty, NewStack, NewVersion};
+use orrery_contracts::rpc::{PlanQuestion, PlanTarget};
+use orrery_contracts::{Bundle, Engine, Plan};
+
+use super::hosts::LOCAL;
+use super::stacks::{self, StackPath};
+use super::versions::VersionPath;
+use crate::auth::Principal;
+use crate::commands::stack_apply::{can_run, version_of};
+use crate::commands::stack_create::stack_name;
+use crate::commands::{checks, sources};
+use crate::extract::{At, Body};
+use crate::problems::Answer;
+use crate::state::Api;
+
+/// `POST /stacks/{id}/plan/{version}`: for a version.
+pub async fn of_version(
+    State(api): State<Api>,
+    principal: Principal,
+    At(path): At<VersionPath>,
+    Body(Empty {}): Body<Empty>,
+) -> Answer<Json<Plan>> {
+    let stack = stacks::fetch(&api, &principal, &path.id).await?;
+    let version = version_of(&api, &stack, path.version).await?;
+    can_run(&api, &stack, &version).await?;
+    let exists = super::versions::find(&api, stack.id, version.version).await?.is_some();
+    let target = if exists { PlanTarget::Version(version.version) } else { files(&api, version.bundle(&api).await?).await? };
+    let question = PlanQuestion { stack_id: Some(stack.id), project: stack.project, actor: principal.name.to_string(), target };
+    ask(&api, &stack.host, &question).await
+}
+
+/// `POST /stacks/{id}/plan`: for files that are no version yet.
+pub async fn of_files(
+    State(api): State<Api>,
+    principal: Principal,
+    At(path): At<StackPath>,
+    Body(new): Body<NewVersion>,
+) -> Answer<Json<Plan>> {
+    let stack = stacks::fetch(&api, &principal, &path.id).await?;
+    let bundle = sources::named(&api, new.bundle, new.digest.as_ref()).await?;
+    checks::definition_can_run(&bundle, &stack.project).await?;
+    let target = files(&api, bundle).await?;
+    let question = PlanQuestion { stack_id: Some(stack.id), project: stack.project, actor: principal.name.to_string(), target };
+    ask(&api, &stack.host, &question).await
+}
+
+/// `POST /plan`: for a stack that is not made yet.
+pub async fn of_new_stack(State(api): State<Api>, principal: Principal, Body(new): Body<NewStack>) -> Answer<Json<Plan>> {
+    let name = stack_name(&new.name)?;
+    let bundle = sources::named(&api, new.bundle, new.digest.as_ref()).await?;
+    checks::definition_can_run(&bundle, name.as_str()).await?;
+    let target = files(&api, bundle).await?;
+    let question = PlanQuestion { stack_id: None, project: name.to_string(), actor: principal.name.to_string(), target };
+    ask(&api, LOCAL, &question).await
+}
+
+async fn files(api: &Api, bundle: Bundle) -> Answer<PlanTarget> {
+    let sent = sources::sent(api, bundle).await?;
+    match (sent.bundle, sent.digest) {
+        (Some(bundle), _) => Ok(PlanTarget::Bundle(bundle)),
+        (None, Some(digest)) => Ok(PlanTarget::Upload(digest)),
+        (None, None) => Err(crate::problems::Refusal::invalid("there are no files to plan for")),
+    }
+}
+
+async fn ask(api: &Api, host: &str, question: &PlanQuestion) -> Answer<Json<Plan>> {
+    api.broker.ask::<_, Plan>(Engine::Docker, host, "plan", question).await.map(Json)
+}

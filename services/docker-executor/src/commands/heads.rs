@@ -1,0 +1,76 @@
+//! What a command writes down and tells: versions, heads and events of stacks. Each write may be repeated.
+
+use orrery_contracts::{StackChange, StackEvent, StackHead, Time, VersionRecord};
+use orrery_queue::definitions::DefinitionError;
+use orrery_queue::{Run, RunError};
+use time::OffsetDateTime;
+
+use super::{DockerExecutor, Draft};
+
+impl DockerExecutor {
+    /// Writes a version with its files, and tells it.
+    pub(super) async fn write_version(
+        &self,
+        run: &Run,
+        head: &StackHead,
+        number: u32,
+        author: &orrery_contracts::Name,
+        draft: &Draft,
+    ) -> Result<(), RunError> {
+        let record = VersionRecord {
+            stack_id: head.id,
+            version: number,
+            parent: number.checked_sub(1).filter(|parent| *parent > 0),
+            author: author.clone(),
+            comment: draft.comment.clone(),
+            created_at: now(),
+            digest: draft.digest.clone(),
+            files: draft.bundle.file_list(),
+            command: run.command().seq,
+        };
+        let definitions = &self.definitions;
+        told(definitions.patiently(|| definitions.put_bundle(&draft.bundle)).await)?;
+        let record = told(definitions.patiently(|| definitions.put_version(&record)).await)?;
+        let change = StackChange::VersionCreated {
+            version: record.version,
+            parent: record.parent,
+            author: record.author,
+            comment: record.comment,
+            digest: record.digest,
+            files: record.files,
+        };
+        self.tell(run, head, change).await
+    }
+
+    /// Writes a head over whatever this executor wrote before; it is its only writer.
+    pub(super) async fn write_head(&self, head: &StackHead) -> Result<(), RunError> {
+        let definitions = &self.definitions;
+        let write = || async {
+            let over = definitions.stack_head(head.id).await?.map_or(0, |kept| kept.revision);
+            definitions.put_stack_head(head, over).await
+        };
+        told(definitions.patiently(write).await).map(drop)
+    }
+
+    /// Tells what became of a stack.
+    pub(super) async fn tell(&self, run: &Run, head: &StackHead, change: StackChange) -> Result<(), RunError> {
+        let seq = run.command().seq;
+        let event_id = StackEvent::derive_id(head.id, seq, run.attempt(), &change);
+        let event = StackEvent { event_id, stack_id: head.id, seq, at: now(), change };
+        told(self.definitions.patiently(|| self.definitions.tell(&event)).await).map(drop)
+    }
+
+    /// The installation's id, waited for.
+    pub(super) async fn known_installation(&self) -> Result<uuid::Uuid, RunError> {
+        let found = told(self.definitions.patiently(|| self.definitions.installation()).await)?;
+        found.map(|installation| installation.id).ok_or_else(|| RunError::failed("definitions", "the installation's record is gone"))
+    }
+}
+
+fn told<T>(result: Result<T, DefinitionError>) -> Result<T, RunError> {
+    result.map_err(|error| RunError::failed("definitions", error.to_string()))
+}
+
+pub(crate) fn now() -> Time {
+    Time::new(OffsetDateTime::now_utc())
+}

@@ -1,0 +1,260 @@
+//! Where a command works: its engine, its ledger, and the rules of every single step — written ahead, retried while the
+//! trouble is transient, told while it lasts.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use orrery_contracts::{Plan, ProgressLine};
+use orrery_queue::{RunError, StepDone, StepFailure, StepSpec};
+use serde_json::json;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::ledger::{Ledger, Teller};
+use crate::engine::{Act, Class, Effect, Engine, EngineError, Observed, Outcome, Scope, Until};
+
+/// How often a transient error is met with another try.
+const TRIES: u32 = 6;
+/// The first pause between two tries; each is twice the one before.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long an engine that is away is waited for within one step.
+const ENGINE_AWAY: Duration = Duration::from_secs(120);
+/// How many of a failed container's last lines are kept.
+const KEPT_LINES: u32 = 200;
+
+/// Why work stops.
+#[derive(Debug)]
+pub enum Halt {
+    /// The run ends.
+    Run(RunError),
+    /// The engine is not what was observed: look again.
+    Replan,
+}
+
+impl From<RunError> for Halt {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
+    }
+}
+
+/// An engine and a ledger, with what one command shares between its steps.
+pub struct Site<'a, E, L> {
+    engine: &'a E,
+    ledger: &'a L,
+    side_by_side: Semaphore,
+    numbers: Mutex<HashMap<String, u32>>,
+    abort: Mutex<CancellationToken>,
+}
+
+impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
+    /// A site; asks the engine how much it can do at once.
+    pub async fn new(engine: &'a E, ledger: &'a L) -> Self {
+        let at_once = engine.processors().await.saturating_mul(2).clamp(2, 32);
+        Self { engine, ledger, side_by_side: Semaphore::new(at_once), numbers: Mutex::default(), abort: Mutex::default() }
+    }
+
+    pub(super) fn ledger(&self) -> &L {
+        self.ledger
+    }
+
+    /// Tells those who only wait that the others have failed.
+    pub(super) fn abort(&self) {
+        self.aborting().cancel();
+    }
+
+    pub(super) fn aborted(&self) -> bool {
+        self.aborting().is_cancelled()
+    }
+
+    /// A new round: what broke off the one before is over.
+    pub(super) fn begin_anew(&self) {
+        *self.abort.lock().unwrap_or_else(PoisonError::into_inner) = CancellationToken::new();
+    }
+
+    fn aborting(&self) -> CancellationToken {
+        self.abort.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Records the plan, and remembers the numbers of its actions for the steps.
+    pub(super) async fn show(&self, plan: &Plan) -> Result<(), RunError> {
+        {
+            let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+            numbers.extend(plan.actions.iter().filter(|action| action.action != "keep").map(|action| (action.subject.clone(), action.n)));
+        }
+        self.ledger.planned(plan).await
+    }
+
+    fn spec(&self, action: &str, subject: &str) -> StepSpec {
+        let settled = crate::definition::identity::settled_name(subject);
+        let plan = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).get(settled).copied();
+        StepSpec { action: action.to_owned(), subject: subject.to_owned(), plan }
+    }
+
+    /// Looks at the engine; waits for it while it is away.
+    pub(super) async fn observe(&self, scope: &Scope) -> Result<Observed, Halt> {
+        let attempt = self.patiently(|| self.engine.observe(scope));
+        let observed = tokio::select! {
+            observed = attempt => observed,
+            reason = self.ledger.interrupted() => return Err(reason.into()),
+        };
+        observed.map_err(|error| RunError::failed(error.code, format!("the engine cannot be looked at: {error}")).into())
+    }
+
+    /// Looks at the engine on the way back, where an interruption stops nothing.
+    pub(super) async fn observe_regardless(&self, scope: &Scope) -> Result<Observed, Halt> {
+        let observed = self.patiently(|| self.engine.observe(scope)).await;
+        observed.map_err(|error| RunError::failed(error.code, format!("the engine cannot be looked at: {error}")).into())
+    }
+
+    /// One action, as a step.
+    pub(super) async fn act(&self, subject: &str, act: Act) -> Result<Effect, Halt> {
+        if self.aborted() {
+            return Err(Halt::Run(RunError::Cancelled));
+        }
+        self.step(subject, act, false).await
+    }
+
+    /// One action on the way back.
+    pub(super) async fn act_back(&self, subject: &str, act: Act) -> Result<Effect, Halt> {
+        self.step(subject, act, true).await
+    }
+
+    async fn step(&self, subject: &str, act: Act, back: bool) -> Result<Effect, Halt> {
+        let spec = self.spec(act.word(), subject);
+        let _permit = self.side_by_side.acquire().await.map_err(|_| Halt::Replan)?;
+        let mut came_to = None;
+        let answer = &mut came_to;
+        let act = &act;
+        let effect = move |teller: Teller| -> BoxFuture<'_, Result<StepDone, StepFailure>> {
+            Box::pin(async move {
+                match self.told(act, &teller).await {
+                    Ok(effect) => {
+                        let done = done(&effect);
+                        *answer = Some(Ok(effect));
+                        Ok(done)
+                    }
+                    Err(error) if error.class == Class::Replan => {
+                        let detail = format!("the engine has changed meanwhile: {error}");
+                        *answer = Some(Err(Halt::Replan));
+                        Ok(StepDone::skipped(detail))
+                    }
+                    Err(error) => Err(failure(subject, &error)),
+                }
+            })
+        };
+        let written = self.ledger.step(spec, back, Box::new(effect)).await;
+        written?;
+        came_to.unwrap_or(Err(Halt::Replan))
+    }
+
+    /// The action with its progress told, tried again while the trouble is transient.
+    async fn told(&self, act: &Act, teller: &Teller) -> Result<Effect, EngineError> {
+        let (say, mut said) = mpsc::unbounded_channel::<ProgressLine>();
+        let say = move |line| {
+            let _ = say.send(line);
+        };
+        let mut work = std::pin::pin!(self.patiently(|| self.engine.act(act, &say)));
+        loop {
+            tokio::select! {
+                biased;
+                Some(line) = said.recv() => teller.tell(line).await,
+                result = &mut work => {
+                    while let Ok(line) = said.try_recv() {
+                        teller.tell(line).await;
+                    }
+                    return result;
+                }
+            }
+        }
+    }
+
+    async fn patiently<T, W>(&self, call: impl Fn() -> W) -> Result<T, EngineError>
+    where
+        W: Future<Output = Result<T, EngineError>>,
+    {
+        let began = tokio::time::Instant::now();
+        let mut tries: u32 = 0;
+        let mut pause = PAUSE;
+        loop {
+            let error = match call().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            tries = tries.saturating_add(1);
+            let again = match error.class {
+                Class::Retry => tries < TRIES,
+                Class::Wait => began.elapsed() < ENGINE_AWAY,
+                Class::Replan | Class::Refuse => false,
+            };
+            if !again {
+                return Err(error);
+            }
+            tracing::info!(code = error.code, tries, "tries again: {error}");
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(Duration::from_secs(3));
+        }
+    }
+
+    /// Waits, as a step, until a container is as it should be.
+    pub(super) async fn gate(&self, subject: &str, id: &str, until: &Until) -> Result<(), Halt> {
+        let spec = self.spec("container.wait", subject);
+        let mut stopped = None;
+        let reason = &mut stopped;
+        let abort = self.aborting();
+        let effect = move |_teller: Teller| -> BoxFuture<'_, Result<StepDone, StepFailure>> {
+            Box::pin(async move {
+                let outcome = tokio::select! {
+                    outcome = self.patiently(|| self.engine.wait(id, until)) => outcome,
+                    interrupted = self.ledger.interrupted() => {
+                        *reason = Some(Halt::Run(interrupted));
+                        return Ok(StepDone::skipped("the wait was broken off"));
+                    }
+                    () = abort.cancelled() => {
+                        *reason = Some(Halt::Run(RunError::Cancelled));
+                        return Ok(StepDone::skipped("the wait was broken off: another container has failed"));
+                    }
+                };
+                match outcome {
+                    Ok(Outcome::Met) => Ok(StepDone::done(held(until))),
+                    Ok(Outcome::Failed { code, why }) => {
+                        let log = self.engine.tail(id, KEPT_LINES).await;
+                        Err(StepFailure::new(code, format!("{} {why}", crate::definition::identity::settled_name(subject))).with_log(log))
+                    }
+                    Err(error) if error.class == Class::Replan => {
+                        *reason = Some(Halt::Replan);
+                        Ok(StepDone::skipped(format!("the engine has changed meanwhile: {error}")))
+                    }
+                    Err(error) => Err(failure(subject, &error)),
+                }
+            })
+        };
+        self.ledger.step(spec, false, Box::new(effect)).await?;
+        stopped.map_or(Ok(()), Err)
+    }
+}
+
+fn held(until: &Until) -> &'static str {
+    match until {
+        Until::Ready { .. } => "it is ready",
+        Until::Running => "it runs",
+        Until::Finished => "it has ended with exit code 0",
+    }
+}
+
+fn done(effect: &Effect) -> StepDone {
+    let detail = effect.warnings.join("; ");
+    let mut done = if effect.already { StepDone::found_done(detail) } else { StepDone::done(detail) };
+    done.output = effect.id.as_ref().map(|id| json!({ "id": id }));
+    done.log.clone_from(&effect.log);
+    done
+}
+
+fn failure(subject: &str, error: &EngineError) -> StepFailure {
+    let failure = StepFailure::new(error.code, format!("{subject}: {error}"));
+    match error.log() {
+        Some(log) => failure.with_log(log.to_vec()),
+        None => failure,
+    }
+}

@@ -1,0 +1,174 @@
+//! What a version asks of the engine: from a Compose project to the requests that would be sent. Pure: it reads no
+//! clock, no disk and no engine, and it never decides what to do; [`crate::plan`] compares this with what is observed.
+
+mod compile;
+mod container;
+pub mod facts;
+mod host;
+pub mod identity;
+mod image;
+mod mounts;
+mod network;
+pub mod policy;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bollard::models::{ContainerCreateBody, EndpointSettings, NetworkCreateRequest, VolumeCreateRequest};
+use indexmap::IndexMap;
+use orrery_compose::model::Condition;
+use orrery_contracts::Digest;
+use orrery_contracts::heads::ServiceExpectation;
+
+pub use compile::{Folders, compile};
+pub use facts::Facts;
+pub use host::SERVICE_PLACEHOLDER;
+pub use identity::Identity;
+pub use image::{BuildOrder, ImageNeed, ImageSource};
+
+/// Everything that a version wants to be there.
+#[derive(Clone, Debug, Default)]
+pub struct Desired {
+    /// Whose it is.
+    pub identity: Identity,
+    /// Networks by their names on the engine.
+    pub networks: BTreeMap<String, NetworkSpec>,
+    /// Named volumes by their names on the engine.
+    pub volumes: BTreeMap<String, VolumeSpec>,
+    /// Services, each after those that it depends on.
+    pub services: IndexMap<String, ServiceSpec>,
+    /// Contents that were written in the definition itself and are mounted as files.
+    pub inline: BTreeMap<Digest, Vec<u8>>,
+    /// Folders of the stack that must exist before anything is mounted.
+    pub folders: BTreeSet<String>,
+    /// What a person should know about it.
+    pub notes: Vec<String>,
+}
+
+/// A service.
+#[derive(Clone, Debug)]
+pub struct ServiceSpec {
+    /// Its name.
+    pub name: String,
+    /// Its image, and how to get it.
+    pub image: ImageNeed,
+    /// Its containers, by number.
+    pub containers: Vec<ContainerSpec>,
+    /// What must hold before it starts.
+    pub needs: Vec<Need>,
+    /// Services whose name spaces its containers live in.
+    pub joins: BTreeSet<String>,
+    /// The new container starts before the old one stops.
+    pub start_first: bool,
+    /// A container that ended with exit code 0 is as it should be.
+    pub may_finish: bool,
+    /// How many containers are swapped at once; 0 is all.
+    pub parallelism: u64,
+    /// The health check, as far as the definition says.
+    pub probe: Probe,
+}
+
+/// What a definition says about a health check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It has one.
+    Defined,
+    /// It takes the image's, if that has one.
+    Image,
+    /// It wants none.
+    Disabled,
+}
+
+/// One line of `depends_on`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The service that comes first.
+    pub service: String,
+    /// What must hold of it.
+    pub condition: Condition,
+    /// This service starts again when that one was replaced.
+    pub restart: bool,
+    /// Whether a failure of that one is a failure of this one.
+    pub required: bool,
+}
+
+/// One container.
+#[derive(Clone, Debug)]
+pub struct ContainerSpec {
+    /// Its name, once it is in place.
+    pub name: String,
+    /// Its service.
+    pub service: String,
+    /// Its number within the service, from 1.
+    pub number: u32,
+    /// The create request, without networks and without the labels that say whose it is.
+    pub body: ContainerCreateBody,
+    /// Its networks by name, in the order in which they are connected.
+    pub networks: Vec<(String, EndpointSettings)>,
+    /// Everything about it that can be compared; the image's id is not in it yet.
+    pub facts: Facts,
+    /// The platform of its image.
+    pub platform: String,
+    /// How long the engine waits after the stop signal.
+    pub grace: Duration,
+}
+
+/// A network.
+#[derive(Clone, Debug)]
+pub struct NetworkSpec {
+    /// Made elsewhere.
+    pub external: bool,
+    /// The create request, without the labels that say whose it is.
+    pub body: NetworkCreateRequest,
+    /// Its key in the project.
+    pub key: String,
+    /// Everything about it that can be compared.
+    pub facts: Facts,
+}
+
+/// A named volume.
+#[derive(Clone, Debug)]
+pub struct VolumeSpec {
+    /// Made elsewhere.
+    pub external: bool,
+    /// The create request, without the labels that say whose it is.
+    pub body: VolumeCreateRequest,
+    /// Its key in the project.
+    pub key: String,
+    /// Everything about it that can be compared.
+    pub facts: Facts,
+}
+
+impl Desired {
+    /// Every container, dependencies first.
+    pub fn containers(&self) -> impl Iterator<Item = (&ServiceSpec, &ContainerSpec)> {
+        self.services.values().flat_map(|service| service.containers.iter().map(move |container| (service, container)))
+    }
+
+    /// What should be seen when all of it runs.
+    #[must_use]
+    pub fn expectations(&self) -> Vec<ServiceExpectation> {
+        let expectation = |service: &ServiceSpec| ServiceExpectation {
+            name: service.name.clone(),
+            containers: u32::try_from(service.containers.len()).unwrap_or(u32::MAX),
+            may_finish: service.may_finish,
+        };
+        self.services.values().map(expectation).collect()
+    }
+
+    /// Where a service comes in the order of dependency; what is not of this version comes last.
+    #[must_use]
+    pub fn rank(&self, service: &str) -> usize {
+        self.services.get_index_of(service).unwrap_or(usize::MAX)
+    }
+}
+
+impl ContainerSpec {
+    /// The facts, with the image's id among them.
+    #[must_use]
+    pub fn facts_with(&self, image_id: &str) -> Facts {
+        let mut facts = self.facts.clone();
+        facts.set(facts::IMAGE_ID, image_id);
+        facts
+    }
+}

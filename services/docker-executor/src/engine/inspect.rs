@@ -1,0 +1,135 @@
+//! From the engine's answer about one container to what a plan compares. What the engine can change in place is taken
+//! from what it says now, everything else from the label that was written when the container was made.
+
+use std::collections::HashMap;
+
+use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum, HostConfig, PortMap};
+use orrery_contracts::{Health, PublishedPort};
+use serde_json::Value;
+
+use super::observed::{Seen, State};
+use crate::definition::Facts;
+use crate::definition::facts;
+use crate::definition::identity as labels;
+
+/// Reads one of our containers.
+pub(crate) fn seen(inspect: ContainerInspectResponse) -> Option<Seen> {
+    let state = inspect.state.unwrap_or_default();
+    let config = inspect.config.unwrap_or_default();
+    let host = inspect.host_config.unwrap_or_default();
+    let label = config.labels.unwrap_or_default();
+    let number = |key: &str| label.get(key).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
+    let attached: Vec<String> = inspect.network_settings.and_then(|settings| settings.networks).unwrap_or_default().into_keys().collect();
+    Some(Seen {
+        id: inspect.id?,
+        name: inspect.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+        service: label.get(labels::SERVICE).cloned().unwrap_or_default(),
+        number: u32::try_from(number(labels::NUMBER)).unwrap_or_default(),
+        command: number(labels::COMMAND),
+        version: u32::try_from(number(labels::VERSION)).unwrap_or_default(),
+        facts: facts_now(&label, &host, &attached, inspect.image.as_deref()),
+        health: health(&state),
+        exit_code: state.exit_code.unwrap_or_default(),
+        state: doing(&state),
+        restarts: inspect.restart_count.unwrap_or_default(),
+        ports: host.port_bindings.as_ref().map(wanted_ports).unwrap_or_default(),
+        anonymous: anonymous(&inspect.mounts.unwrap_or_default()),
+        joins: joins(&host),
+        depends_on: label.get("com.docker.compose.depends_on").cloned().unwrap_or_default(),
+    })
+}
+
+/// The facts of the label, with what the engine says instead where it can differ.
+pub(crate) fn facts_now(label: &HashMap<String, String>, host: &HostConfig, attached: &[String], image_id: Option<&str>) -> Facts {
+    let mut known = label.get(labels::FACTS).and_then(|text| Facts::from_label(text)).unwrap_or_default();
+    if let Some(id) = image_id {
+        known.set(facts::IMAGE_ID, id);
+    }
+    for (path, value) in changeable(host) {
+        // The engine fills in a swap limit of its own beside a memory limit; it is a difference only where one was asked for.
+        let unasked = path == "memswap_limit" && known.get(path).is_none();
+        match value {
+            _ if unasked => {}
+            Some(value) => known.set(path, value),
+            None => known.unset(path),
+        }
+    }
+    let detached: Vec<String> = known
+        .under("networks.")
+        .filter(|path| !attached.iter().any(|name| path.strip_prefix("networks.") == Some(name)))
+        .map(str::to_owned)
+        .collect();
+    for path in detached {
+        known.unset(&path);
+    }
+    known
+}
+
+/// What the engine can change in place, as it says it now; none where it is not set.
+fn changeable(host: &HostConfig) -> [(&'static str, Option<Value>); 11] {
+    let number = |value: Option<i64>| value.filter(|value| *value != 0).map(Value::from);
+    let policy = host.restart_policy.as_ref().and_then(|policy| serde_json::to_value(policy).ok());
+    [
+        ("restart", policy.as_ref().and_then(facts::restart_text).map(Value::from)),
+        ("mem_limit", number(host.memory)),
+        ("mem_reservation", number(host.memory_reservation)),
+        ("memswap_limit", number(host.memory_swap)),
+        ("cpus", number(host.nano_cpus)),
+        ("cpu_shares", number(host.cpu_shares)),
+        ("cpu_quota", number(host.cpu_quota)),
+        ("cpu_period", number(host.cpu_period)),
+        ("cpuset", host.cpuset_cpus.clone().filter(|set| !set.is_empty()).map(Value::from)),
+        ("pids_limit", number(host.pids_limit)),
+        ("blkio_config.weight", number(host.blkio_weight.map(i64::from))),
+    ]
+}
+
+pub(crate) fn doing(state: &ContainerState) -> State {
+    match state.status {
+        Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::STOPPING) => State::Running,
+        Some(ContainerStateStatusEnum::PAUSED) => State::Paused,
+        Some(ContainerStateStatusEnum::RESTARTING) => State::Restarting,
+        Some(ContainerStateStatusEnum::CREATED) => State::Created,
+        Some(ContainerStateStatusEnum::REMOVING | ContainerStateStatusEnum::DEAD) => State::Dead,
+        Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::EMPTY) | None => State::Exited,
+    }
+}
+
+pub(crate) fn health(state: &ContainerState) -> Health {
+    match state.health.as_ref().and_then(|health| health.status) {
+        Some(HealthStatusEnum::HEALTHY) => Health::Healthy,
+        Some(HealthStatusEnum::UNHEALTHY) => Health::Unhealthy,
+        Some(HealthStatusEnum::STARTING) => Health::Starting,
+        Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => Health::None,
+    }
+}
+
+/// The ports of the host that a container wants; those that the engine chooses are not among them.
+pub(crate) fn wanted_ports(map: &PortMap) -> Vec<PublishedPort> {
+    let mut ports = Vec::new();
+    for (key, bindings) in map {
+        let (port, protocol) = key.split_once('/').unwrap_or((key, "tcp"));
+        for binding in bindings.iter().flatten() {
+            let host_port = binding.host_port.as_deref().and_then(|text| text.parse().ok());
+            if let (Some(host_port), Ok(container_port)) = (host_port, port.parse()) {
+                let host_ip = binding.host_ip.clone().unwrap_or_default();
+                ports.push(PublishedPort { host_ip, host_port, container_port, protocol: protocol.to_owned() });
+            }
+        }
+    }
+    ports.retain(|port| port.host_port != 0);
+    ports.sort();
+    ports
+}
+
+fn anonymous(mounts: &[bollard::models::MountPoint]) -> Vec<(String, String)> {
+    let is_hex = |name: &str| name.len() == 64 && name.chars().all(|c| c.is_ascii_hexdigit());
+    let volumes = mounts.iter().filter(|mount| mount.typ.as_deref() == Some("volume"));
+    volumes.filter_map(|mount| Some((mount.destination.clone()?, mount.name.clone().filter(|name| is_hex(name))?))).collect()
+}
+
+fn joins(host: &HostConfig) -> Vec<String> {
+    let modes = [&host.network_mode, &host.ipc_mode, &host.pid_mode];
+    let joined = modes.into_iter().flatten().filter_map(|mode| mode.strip_prefix("container:"));
+    joined.map(str::to_owned).collect()
+}

@@ -1,0 +1,207 @@
+//! What an engine has, as far as a stack is concerned: plain data, read once, compared by [`crate::plan`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orrery_contracts::{Health, PublishedPort, StackId};
+use uuid::Uuid;
+
+use crate::definition::identity::{self as labels, Labels};
+use crate::definition::{Desired, Facts, Identity};
+
+/// What to look at.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// Whose containers, networks and volumes are ours.
+    pub identity: Identity,
+    /// Images by the names that the definition uses.
+    pub images: BTreeSet<String>,
+    /// Networks by name.
+    pub networks: BTreeSet<String>,
+    /// Volumes by name.
+    pub volumes: BTreeSet<String>,
+}
+
+impl Scope {
+    /// All that a version mentions.
+    #[must_use]
+    pub fn of(desired: &Desired) -> Self {
+        Self {
+            identity: desired.identity.clone(),
+            images: desired.services.values().map(|service| service.image.reference.clone()).collect(),
+            networks: desired.networks.keys().cloned().collect(),
+            volumes: desired.volumes.keys().cloned().collect(),
+        }
+    }
+}
+
+/// What there is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observed {
+    /// The stack's containers, whatever they are called.
+    pub containers: Vec<Seen>,
+    /// The networks that were asked for, and all that are the stack's, by name.
+    pub networks: BTreeMap<String, SeenNetwork>,
+    /// The volumes that were asked for, and all that are the stack's, by name.
+    pub volumes: BTreeMap<String, SeenVolume>,
+    /// The images that were asked for, by the names they were asked by.
+    pub images: BTreeMap<String, SeenImage>,
+    /// Every other container of the engine.
+    pub others: Vec<Other>,
+}
+
+/// A container of the stack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The engine's id.
+    pub id: String,
+    /// Its name, as it is now.
+    pub name: String,
+    /// Its service.
+    pub service: String,
+    /// Its number.
+    pub number: u32,
+    /// The command that made it.
+    pub command: u64,
+    /// The version that it was made for.
+    pub version: u32,
+    /// What it was made with, and what the engine says differs from that.
+    pub facts: Facts,
+    /// What it does.
+    pub state: State,
+    /// What its health check says.
+    pub health: Health,
+    /// The exit code, once it has ended.
+    pub exit_code: i64,
+    /// How often the engine has started it again.
+    pub restarts: i64,
+    /// Ports of the host that it wants, whether it runs or not.
+    pub ports: Vec<PublishedPort>,
+    /// Its anonymous volumes: place in the container, and name.
+    pub anonymous: Vec<(String, String)>,
+    /// Ids of containers in whose name spaces it lives.
+    pub joins: Vec<String>,
+    /// `service:condition:restart` of what it depends on, with commas between.
+    pub depends_on: String,
+}
+
+/// What a container does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Made, and never started.
+    Created,
+    /// Runs.
+    Running,
+    /// Stands still.
+    Paused,
+    /// Has ended, and the engine starts it again.
+    Restarting,
+    /// Has ended.
+    Exited,
+    /// Is being removed, or could not be.
+    Dead,
+}
+
+impl State {
+    /// Whether it holds its ports and its name spaces.
+    #[must_use]
+    pub const fn is_up(self) -> bool {
+        match self {
+            Self::Running | Self::Paused | Self::Restarting => true,
+            Self::Created | Self::Exited | Self::Dead => false,
+        }
+    }
+}
+
+/// A network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeenNetwork {
+    /// Whether its labels say that it is this stack's.
+    pub ours: bool,
+    /// The project that its labels name.
+    pub project: Option<String>,
+    /// What it was made with; none when nobody wrote it down.
+    pub facts: Option<Facts>,
+    /// The command that made it.
+    pub command: u64,
+}
+
+/// A volume.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeenVolume {
+    /// Whether its labels say that it is this stack's.
+    pub ours: bool,
+    /// Whether it was kept from an earlier stack of this owner and project.
+    pub kept: bool,
+    /// The owner that its labels name, when this installation made it.
+    pub owner: Option<String>,
+    /// The project that its labels name.
+    pub project: Option<String>,
+    /// What it was made with; none when nobody wrote it down.
+    pub facts: Option<Facts>,
+}
+
+/// An image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenImage {
+    /// Its id.
+    pub id: String,
+    /// Whether it brings a health check.
+    pub probed: bool,
+}
+
+/// A container that is not this stack's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Other {
+    /// Its name.
+    pub name: String,
+    /// Its Compose project.
+    pub project: Option<String>,
+    /// The installation that its labels name.
+    pub installation: Option<Uuid>,
+    /// The stack that its labels name.
+    pub stack: Option<StackId>,
+    /// The owner that its labels name.
+    pub owner: Option<String>,
+    /// The ports of the host that it holds now.
+    pub ports: Vec<PublishedPort>,
+}
+
+impl Other {
+    /// Whose it is, in words.
+    #[must_use]
+    pub fn whose(&self) -> String {
+        let name = &self.name;
+        match (&self.owner, &self.project) {
+            (Some(owner), Some(project)) => format!("container {name} of stack {project} of {owner}"),
+            (None, Some(project)) => format!("container {name} of project {project}, which Orrery did not make"),
+            (Some(_) | None, None) => format!("container {name}, which Orrery did not make"),
+        }
+    }
+}
+
+impl SeenVolume {
+    /// Reads the labels of a volume, as this stack sees them.
+    #[must_use]
+    pub fn of(identity: &Identity, label: &Labels) -> Self {
+        let ours = identity.owns(label);
+        let installation = label.get(labels::INSTALLATION).is_some_and(|text| *text == identity.installation.to_string());
+        let owner = label.get(labels::OWNER).filter(|_| installation).cloned();
+        let project = label.get(labels::PROJECT).cloned();
+        let kept = !ours && owner.as_ref() == Some(&identity.owner) && project.as_ref() == Some(&identity.project);
+        Self { ours, kept, owner, project, facts: label.get(labels::FACTS).and_then(|text| Facts::from_label(text)) }
+    }
+}
+
+impl Observed {
+    /// The container with this id.
+    #[must_use]
+    pub fn container(&self, id: &str) -> Option<&Seen> {
+        self.containers.iter().find(|seen| seen.id == id)
+    }
+
+    /// The container with this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Seen> {
+        self.containers.iter().find(|seen| seen.name == name)
+    }
+}

@@ -1,0 +1,197 @@
+//! The data folder: bundles as files for the engine to mount, the folder that a stack's versions share, and what the
+//! executor remembers beside the streams. Both have the same path here as on the engine's host.
+
+mod context;
+mod ignore;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use orrery_contracts::{Bundle, Digest, FileContent, StackId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::definition::{Desired, Facts};
+
+pub use context::archive;
+
+/// The data folder.
+#[derive(Clone, Debug)]
+pub struct DataDir {
+    root: PathBuf,
+}
+
+/// A file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} cannot be {what}", path = path.display())]
+pub struct FileError {
+    what: &'static str,
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+fn at<T>(what: &'static str, path: &Path, result: io::Result<T>) -> Result<T, FileError> {
+    result.map_err(|source| FileError { what, path: path.to_owned(), source })
+}
+
+impl DataDir {
+    /// This folder.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Lays a bundle out as files. What is there already is hashed, and mended where it differs: a file of a bundle is
+    /// what its digest says, whoever wrote to it meanwhile.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn lay_out(&self, bundle: &Bundle, digest: &Digest) -> Result<(), FileError> {
+        let home = self.root.join("bundles").join(digest.as_str());
+        if home.is_dir() {
+            return mend(&home, bundle);
+        }
+        let aside = self.root.join("bundles").join(format!(".{digest}.{}", std::process::id()));
+        let _ = fs::remove_dir_all(&aside);
+        for (path, file) in &bundle.files {
+            write(&aside.join(path), file)?;
+        }
+        at("made", &aside, fs::create_dir_all(&aside))?;
+        at("put in its place", &home, fs::rename(&aside, &home))
+    }
+
+    /// Makes everything that a version mounts and that is no file of its bundle.
+    ///
+    /// # Errors
+    /// When something cannot be written.
+    pub fn prepare(&self, desired: &Desired) -> Result<(), FileError> {
+        let inline = self.root.join("inline");
+        if !desired.inline.is_empty() {
+            at("made", &inline, fs::create_dir_all(&inline))?;
+            // Secrets lie here: nobody on the host but the engine gets in.
+            at("closed", &inline, fs::set_permissions(&inline, fs::Permissions::from_mode(0o700)))?;
+        }
+        for (digest, bytes) in &desired.inline {
+            let path = inline.join(digest.as_str());
+            if !fs::read(&path).is_ok_and(|there| there == *bytes) {
+                write(&path, &FileContent { bytes: bytes.clone(), executable: false })?;
+            }
+        }
+        for folder in &desired.folders {
+            let path = self.stack(desired.identity.stack).join("files").join(folder);
+            if !path.exists() {
+                at("made", &path, fs::create_dir_all(&path))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stack(&self, stack: StackId) -> PathBuf {
+        self.root.join("stacks").join(stack.to_string())
+    }
+
+    /// Removes the folder of a stack, with all that its containers wrote there.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_stack(&self, stack: StackId) -> Result<(), FileError> {
+        let path = self.stack(stack);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => at("removed", &path, result),
+        }
+    }
+
+    /// The containers that a stop stopped.
+    #[must_use]
+    pub fn stopped(&self, stack: StackId) -> BTreeSet<String> {
+        self.read(stack, "stopped.json").unwrap_or_default()
+    }
+
+    /// Remembers the containers that a stop stopped.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn remember_stopped(&self, stack: StackId, ids: &BTreeSet<String>) -> Result<(), FileError> {
+        self.write(stack, "stopped.json", ids)
+    }
+
+    /// What containers of a stack should be like, by name: to tell drift.
+    #[must_use]
+    pub fn expected(&self, stack: StackId) -> BTreeMap<String, Facts> {
+        let labels: BTreeMap<String, String> = self.read(stack, "expected.json").unwrap_or_default();
+        labels.into_iter().filter_map(|(name, label)| Some((name, Facts::from_label(&label)?))).collect()
+    }
+
+    /// Remembers what containers of a stack should be like.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn remember_expected(&self, stack: StackId, expected: &BTreeMap<String, Facts>) -> Result<(), FileError> {
+        let labels: BTreeMap<&String, String> = expected.iter().map(|(name, facts)| (name, facts.to_label())).collect();
+        self.write(stack, "expected.json", &labels)
+    }
+
+    fn read<T: DeserializeOwned>(&self, stack: StackId, name: &str) -> Option<T> {
+        serde_json::from_slice(&fs::read(self.stack(stack).join(name)).ok()?).ok()
+    }
+
+    fn write(&self, stack: StackId, name: &str, value: &impl Serialize) -> Result<(), FileError> {
+        let bytes = serde_json::to_vec(value).unwrap_or_default();
+        write(&self.stack(stack).join(name), &FileContent { bytes, executable: false })
+    }
+}
+
+fn mend(home: &Path, bundle: &Bundle) -> Result<(), FileError> {
+    for (path, file) in &bundle.files {
+        let path = home.join(path);
+        if !fs::read(&path).is_ok_and(|there| there == file.bytes) {
+            write(&path, file)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whole or not at all: beside, then renamed.
+fn write(path: &Path, file: &FileContent) -> Result<(), FileError> {
+    let folder = path.parent().unwrap_or(path);
+    at("made", folder, fs::create_dir_all(folder))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = folder.join(format!(".{name}.{}", std::process::id()));
+    at("written", &aside, fs::write(&aside, &file.bytes))?;
+    let mode = if file.executable { 0o755 } else { 0o644 };
+    at("given its mode", &aside, fs::set_permissions(&aside, fs::Permissions::from_mode(mode)))?;
+    at("put in its place", path, fs::rename(&aside, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_is_laid_out_once_and_mended_when_somebody_wrote_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::new(folder.path());
+        let mut bundle = Bundle::default();
+        bundle.files.insert("conf/a.txt".into(), FileContent::text("hello"));
+        bundle.files.insert("run.sh".into(), FileContent { bytes: b"#!/bin/sh\n".to_vec(), executable: true });
+        let digest = bundle.digest();
+        data.lay_out(&bundle, &digest).unwrap();
+        let home = folder.path().join("bundles").join(digest.as_str());
+        assert_eq!(fs::read_to_string(home.join("conf/a.txt")).unwrap(), "hello");
+        assert_eq!(fs::metadata(home.join("run.sh")).unwrap().permissions().mode() & 0o777, 0o755);
+        fs::write(home.join("conf/a.txt"), "tampered").unwrap();
+        data.lay_out(&bundle, &digest).unwrap();
+        assert_eq!(fs::read_to_string(home.join("conf/a.txt")).unwrap(), "hello");
+    }
+}

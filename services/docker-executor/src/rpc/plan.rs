@@ -1,0 +1,121 @@
+//! What an apply would do: the very plan that the command would carry out, shown before anybody asks for it.
+
+use async_nats::{Client, Message};
+use orrery_contracts::rpc::{Answer, PlanAnswer, PlanQuestion, PlanTarget};
+use orrery_contracts::{Bundle, Code, Digest, Located, Name, Plan, Problem, Role, Severity, StackHead};
+use orrery_queue::JudgeError;
+use orrery_queue::definitions::DefinitionError;
+
+use crate::commands::{DockerExecutor, identity_of, read_definition};
+use crate::definition::Identity;
+use crate::engine::{Engine, EngineError, Scope};
+use crate::plan::{Circumstances, plan};
+
+pub(super) async fn answer(executor: &DockerExecutor, client: &Client, question: Message) {
+    let Some(reply) = question.reply else { return };
+    let answer: PlanAnswer = match super::read(&question.payload) {
+        Ok(asked) => executor.plan_for(&asked).await.map_or_else(Answer::Err, Answer::Ok),
+        Err(problem) => Answer::Err(*problem),
+    };
+    if let Err(error) = client.publish(reply, super::encode(&answer)).await {
+        tracing::warn!("a plan could not be answered: {error}");
+    }
+}
+
+impl DockerExecutor {
+    /// What an apply would do.
+    ///
+    /// # Errors
+    /// Why nothing can be planned.
+    pub async fn plan_for(&self, question: &PlanQuestion) -> Result<Plan, Problem> {
+        let head = match question.stack_id {
+            Some(id) => Some(self.definitions.stack_head(id).await.map_err(broker_away)?.ok_or_else(|| no_stack(&id.to_string()))?.value),
+            None => None,
+        };
+        let (version, bundle, digest) = self.files_of(question, head.as_ref()).await?;
+        let installation = self.installation().await.map_err(judged)?;
+        let identity = match &head {
+            Some(head) => Identity { installation, ..identity_of(head, version, 0) },
+            None => {
+                Identity { installation, owner: question.actor.clone(), project: question.project.clone(), version, ..Identity::default() }
+            }
+        };
+        let reading = read_definition(&self.data, &identity, &bundle, &digest, self.role_of(&question.actor).await?);
+        let Some(desired) = reading.desired else {
+            let errors = reading.problems.into_iter().filter(|problem| problem.blocks()).map(located).collect();
+            return Err(Problem::new(Code::InvalidDefinition, "the definition cannot be run").with_errors(errors));
+        };
+        let observed = self.engine.observe(&Scope::of(&desired)).await.map_err(engine_away)?;
+        let circumstances = Circumstances {
+            converged: head.as_ref().map_or(0, |head| head.converged),
+            refresh: true,
+            stopped: self.data.stopped(identity.stack),
+            ..Circumstances::default()
+        };
+        Ok(plan(&desired, &observed, &circumstances).shown(&desired))
+    }
+
+    async fn files_of(&self, question: &PlanQuestion, head: Option<&StackHead>) -> Result<(u32, Bundle, Digest), Problem> {
+        match &question.target {
+            PlanTarget::Version(version) => {
+                let head = head.ok_or_else(|| Problem::new(Code::InvalidRequest, "a version is of a stack"))?;
+                let record = self.definitions.get_version(head.id, *version).await.map_err(broker_away)?;
+                let record = record.ok_or_else(|| Problem::new(Code::NotFound, format!("{} has no version {version}", head.name)))?;
+                let bundle = self.definitions.get_bundle(&record.digest).await.map_err(broker_away)?;
+                let bundle = bundle.ok_or_else(|| Problem::new(Code::Internal, "the files of this version are missing"))?;
+                Ok((*version, bundle, record.digest))
+            }
+            PlanTarget::Bundle(bundle) => Ok((next(head), bundle.clone(), bundle.digest())),
+            PlanTarget::Upload(digest) => {
+                let bundle = self.uploaded(digest).await.map_err(judged)?;
+                Ok((next(head), bundle, digest.clone()))
+            }
+        }
+    }
+
+    async fn role_of(&self, actor: &str) -> Result<Role, Problem> {
+        let Ok(name) = actor.parse::<Name>() else { return Ok(Role::User) };
+        let entry = self.definitions.user_policy(name.as_str()).await.map_err(broker_away)?;
+        Ok(entry.map_or(Role::User, |entry| entry.role))
+    }
+}
+
+fn next(head: Option<&StackHead>) -> u32 {
+    head.map_or(0, |head| head.latest).saturating_add(1)
+}
+
+fn located(problem: orrery_compose::Problem) -> Located {
+    Located {
+        file: (!problem.file.is_empty()).then_some(problem.file),
+        line: Some(problem.line),
+        column: Some(problem.column),
+        path: problem.path,
+        message: problem.message,
+        hint: problem.hint,
+        severity: match problem.severity {
+            orrery_compose::Severity::Error => Severity::Error,
+            orrery_compose::Severity::Warning => Severity::Warning,
+            orrery_compose::Severity::Note => Severity::Note,
+        },
+    }
+}
+
+fn no_stack(id: &str) -> Problem {
+    Problem::new(Code::NotFound, format!("there is no stack {id}"))
+}
+
+fn broker_away(error: DefinitionError) -> Problem {
+    let code = if error.is_transient() { Code::BrokerAway } else { Code::Internal };
+    Problem::new(code, error.to_string())
+}
+
+fn engine_away(error: EngineError) -> Problem {
+    Problem::new(Code::ExecutorAway, error.to_string())
+}
+
+fn judged(error: JudgeError) -> Problem {
+    match error {
+        JudgeError::Rejected(rejection) => Problem::new(Code::NotFound, rejection.0),
+        JudgeError::Transient(why) => Problem::new(Code::BrokerAway, why),
+    }
+}

@@ -1,0 +1,31 @@
+//! What the installation is. Written once; another one is never taken.
+
+use orrery_contracts::Installation;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// The installation that the database belongs to, once known.
+///
+/// # Errors
+/// When the database is away or refuses.
+pub async fn installation(db: &mut PgConnection) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!("SELECT id FROM meta.installation").fetch_optional(db).await
+}
+
+/// Keeps what HEADS says of the installation; its id stays what it was.
+///
+/// # Errors
+/// When the database is away or refuses.
+pub async fn keep_installation(db: &mut PgConnection, it: &Installation) -> sqlx::Result<()> {
+    let engines: Vec<String> = it.engines.iter().map(|engine| engine.as_str().to_owned()).collect();
+    sqlx::query!(
+        "INSERT INTO meta.installation (id, engines, created_at) VALUES ($1, $2, $3)
+         ON CONFLICT (one) DO UPDATE SET engines = excluded.engines",
+        it.id,
+        &engines,
+        it.created_at.inner()
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}

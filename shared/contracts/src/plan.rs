@@ -1,0 +1,73 @@
+//! The plan as people and programs see it: what would be done, to what, and why. How it is made is the executor's.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The ordered actions that bring what is observed to what is desired; empty when they agree.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// True when there is nothing to do.
+    pub empty: bool,
+    /// What would be done; `keep` actions only say what stays.
+    pub actions: Vec<PlanAction>,
+    /// What else is worth knowing: conflicts, values without effect.
+    pub notes: Vec<String>,
+}
+
+/// One action of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanAction {
+    /// Its number, from 1.
+    pub n: u32,
+    /// What would be done: `network.create`, `volume.create`, `image.pull`, `image.build`, `container.create`,
+    /// `container.replace`, `container.start`, `container.stop`, `container.restart`, `container.update`,
+    /// `container.remove`, `network.remove`, `volume.remove`, `keep`.
+    pub action: String,
+    /// What it is about: the name of a container, network, volume or image.
+    pub subject: String,
+    /// The service that it belongs to.
+    pub service: Option<String>,
+    /// Why, in words.
+    pub reason: String,
+    /// The fields that differ.
+    pub changes: Vec<FieldChange>,
+    /// The actions that must have ended before this one begins.
+    pub after: Vec<u32>,
+}
+
+impl PlanAction {
+    /// The kind of action, for colour and words.
+    #[must_use]
+    pub fn verb(&self) -> Verb {
+        match self.action.rsplit('.').next() {
+            Some("create" | "build" | "pull" | "start") => Verb::Add,
+            Some("replace" | "update" | "restart") => Verb::Change,
+            Some("remove" | "stop") => Verb::Remove,
+            Some(_) | None => Verb::Keep,
+        }
+    }
+}
+
+/// What an action does to the world, at a glance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Something new.
+    Add,
+    /// Something that exists becomes different.
+    Change,
+    /// Something goes.
+    Remove,
+    /// Something stays.
+    Keep,
+}
+
+/// A field of a definition or of a running container that differs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FieldChange {
+    /// The path within the service: `image`, `environment.CACHE_TTL`.
+    pub path: String,
+    /// What it is now; null when it is not there.
+    pub from: Option<serde_json::Value>,
+    /// What it becomes; null when it goes.
+    pub to: Option<serde_json::Value>,
+}

@@ -1,0 +1,149 @@
+//! Heads: one record an aggregate, changed by compare-and-set on its revision. VERSIONS is the truth; a head can be
+//! repaired from it.
+
+use async_nats::jetstream::kv;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use orrery_contracts::{Engine, Installation, QueueMark, StackHead, StackId, subjects};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{DefinitionError, Definitions, decode, encode, expecting};
+
+/// A record of a bucket, with the revision that a change of it must name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept<T> {
+    /// The record.
+    pub value: T,
+    /// Its revision.
+    pub revision: u64,
+}
+
+impl Definitions {
+    /// The installation; none before the broker is provisioned.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
+    pub async fn installation(&self) -> Result<Option<Installation>, DefinitionError> {
+        let kept = self.get_record(subjects::HEADS, subjects::INSTALLATION_KEY).await?;
+        Ok(kept.map(|kept: Kept<Installation>| kept.value))
+    }
+
+    /// Writes the installation's record where there is none, and answers the one that stands.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
+    pub async fn found_installation(&self, installation: &Installation) -> Result<Installation, DefinitionError> {
+        match self.put_record(subjects::HEADS, subjects::INSTALLATION_KEY, installation, 0).await {
+            Ok(_) => Ok(installation.clone()),
+            Err(refusal) => self.installation().await?.ok_or(refusal),
+        }
+    }
+
+    /// Changes the engines that the installation has; its id stays.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Away`], [`DefinitionError::Changed`].
+    pub async fn set_engines(&self, engines: &[Engine]) -> Result<(), DefinitionError> {
+        let kept: Option<Kept<Installation>> = self.get_record(subjects::HEADS, subjects::INSTALLATION_KEY).await?;
+        let Some(kept) = kept else { return Ok(()) };
+        if kept.value.engines == engines {
+            return Ok(());
+        }
+        let changed = Installation { engines: engines.to_vec(), ..kept.value };
+        self.put_record(subjects::HEADS, subjects::INSTALLATION_KEY, &changed, kept.revision).await.map(drop)
+    }
+
+    /// A stack's head; none when there never was such a stack.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
+    pub async fn stack_head(&self, id: StackId) -> Result<Option<Kept<StackHead>>, DefinitionError> {
+        self.get_record(subjects::HEADS, &subjects::stack_key(id)).await
+    }
+
+    /// Every stack's head, the deleted ones' too.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
+    pub async fn stack_heads(&self) -> Result<Vec<Kept<StackHead>>, DefinitionError> {
+        let away = |reason: String| DefinitionError::Away { subject: "heads of stacks".into(), reason };
+        let store = self.bucket(subjects::HEADS).await?;
+        let keys = store.keys().await.map_err(|error| away(error.to_string()))?;
+        let keys: Vec<String> = keys.try_collect().await.map_err(|error| away(error.to_string()))?;
+        let mut heads = Vec::new();
+        for key in keys.iter().filter(|key| key.starts_with("stack.")) {
+            heads.extend(self.get_record(subjects::HEADS, key).await?);
+        }
+        Ok(heads)
+    }
+
+    /// Writes a stack's head over the revision that was read (0 for a new one), and answers its new revision. One that
+    /// is there already word for word counts as written.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Changed`] when it has another revision.
+    pub async fn put_stack_head(&self, head: &StackHead, over: u64) -> Result<u64, DefinitionError> {
+        self.put_record(subjects::HEADS, &subjects::stack_key(head.id), head, over).await
+    }
+
+    /// Where the executor of this engine starts.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
+    pub async fn queue_mark(&self, engine: Engine) -> Result<Option<Kept<QueueMark>>, DefinitionError> {
+        self.get_record(subjects::HEADS, &subjects::queue_key(engine)).await
+    }
+
+    /// Moves the mark of this engine over the revision that was read.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Changed`] when it has another revision.
+    pub async fn put_queue_mark(&self, engine: Engine, mark: QueueMark, over: u64) -> Result<u64, DefinitionError> {
+        self.put_record(subjects::HEADS, &subjects::queue_key(engine), &mark, over).await
+    }
+
+    /// Says which schemas of commands the executor of this engine reads.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Away`], [`DefinitionError::Changed`].
+    pub async fn put_schemas(&self, engine: Engine, schemas: &[u32]) -> Result<(), DefinitionError> {
+        let key = subjects::schemas_key(engine);
+        let kept: Option<Kept<Vec<u32>>> = self.get_record(subjects::HEADS, &key).await?;
+        let revision = match kept {
+            Some(kept) if kept.value == schemas => return Ok(()),
+            Some(kept) => kept.revision,
+            None => 0,
+        };
+        self.put_record(subjects::HEADS, &key, &schemas, revision).await.map(drop)
+    }
+
+    pub(super) async fn bucket(&self, name: &str) -> Result<kv::Store, DefinitionError> {
+        let store = self.broker.jetstream().get_key_value(name).await;
+        store.map_err(|error| DefinitionError::Away { subject: format!("bucket {name}"), reason: error.to_string() })
+    }
+
+    pub(super) async fn get_record<T: DeserializeOwned>(&self, bucket: &str, key: &str) -> Result<Option<Kept<T>>, DefinitionError> {
+        let subject = format!("$KV.{bucket}.{key}");
+        let Some(message) = self.last(&format!("KV_{bucket}"), &subject).await? else { return Ok(None) };
+        if message.payload.is_empty() {
+            return Ok(None);
+        }
+        let value = decode(&subject, &message.payload)?;
+        Ok(Some(Kept { value, revision: message.sequence }))
+    }
+
+    async fn put_record<T: Serialize + ?Sized>(&self, bucket: &str, key: &str, record: &T, over: u64) -> Result<u64, DefinitionError> {
+        let subject = format!("$KV.{bucket}.{key}");
+        let body: Bytes = encode(&record);
+        let refusal = match self.store(&subject, expecting(over), body.clone()).await {
+            Ok(revision) => return Ok(revision),
+            Err(refusal) => refusal,
+        };
+        match self.last(&format!("KV_{bucket}"), &subject).await? {
+            Some(found) if found.payload == body && found.sequence > over => Ok(found.sequence),
+            Some(found) if found.sequence != over => Err(DefinitionError::Changed { subject }),
+            Some(_) | None => Err(refusal),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The marks outside the broker: the last message of COMMANDS and of EVENTS that this service has seen, in a synced
+//! file. A broker that lost its tail uses numbers again; the marks notice, before anything runs.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use orrery_contracts::{Digest, subjects};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::broker::Broker;
+
+/// A message of a stream: its number, and a hash that no other message at this number has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Its sequence.
+    pub seq: u64,
+    /// SHA-256 over its subject, a line feed, and its body.
+    pub sha256: Digest,
+}
+
+impl Mark {
+    /// The mark of a message.
+    #[must_use]
+    pub fn of(seq: u64, subject: &str, body: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(subject.len().saturating_add(body.len()).saturating_add(1));
+        bytes.extend_from_slice(subject.as_bytes());
+        bytes.push(b'\n');
+        bytes.extend_from_slice(body);
+        Self { seq, sha256: Digest::of(&bytes) }
+    }
+
+    fn of_message(message: &StreamMessage) -> Self {
+        Self::of(message.sequence, &message.subject, &message.payload)
+    }
+}
+
+/// The last messages seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Of COMMANDS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<Mark>,
+    /// Of EVENTS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<Mark>,
+}
+
+/// Why a stream cannot be trusted, or could not be asked.
+#[derive(Debug, Error)]
+pub enum Distrust {
+    /// It is not the stream that was seen.
+    #[error("{0}")]
+    Regressed(String),
+    /// The broker did not answer.
+    #[error("the broker did not answer: {0}")]
+    Away(String),
+}
+
+/// What of the marks is in memory and what is on disk.
+#[derive(Debug, Default)]
+struct State {
+    seen: Seen,
+    written: Seen,
+}
+
+/// The file of marks of one service.
+#[derive(Debug)]
+pub struct Marks {
+    path: PathBuf,
+    state: Mutex<State>,
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl Marks {
+    /// Reads `<data dir>/marks/<service>.json`; a file that is not there is a service that has seen nothing.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read: starting without it would trust the broker blindly.
+    pub fn open(data_dir: &Path, service: &str) -> io::Result<Self> {
+        let path = data_dir.join("marks").join(format!("{service}.json"));
+        let seen = match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Seen::default(),
+            Err(error) => return Err(error),
+        };
+        let state = Mutex::new(State { written: seen.clone(), seen });
+        Ok(Self { path, state, writing: tokio::sync::Mutex::new(()) })
+    }
+
+    /// Where the file lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The last messages seen.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        self.lock().seen.clone()
+    }
+
+    /// A message of COMMANDS was seen.
+    pub fn saw_command(&self, mark: Mark) {
+        raise(&mut self.lock().seen.commands, mark);
+    }
+
+    /// A message of EVENTS was seen.
+    pub fn saw_event(&self, mark: Mark) {
+        raise(&mut self.lock().seen.events, mark);
+    }
+
+    /// Has everything that was seen on disk when it returns.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn sync(&self) -> io::Result<()> {
+        let _one_at_a_time = self.writing.lock().await;
+        let seen = {
+            let state = self.lock();
+            if state.seen == state.written {
+                return Ok(());
+            }
+            state.seen.clone()
+        };
+        let (path, copy) = (self.path.clone(), seen.clone());
+        let written = tokio::task::spawn_blocking(move || write(&path, &copy)).await;
+        written.map_err(io::Error::other)??;
+        self.lock().written = seen;
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Compares both streams with what was seen of them.
+    ///
+    /// # Errors
+    /// [`Distrust`].
+    pub async fn verify(&self, broker: &Broker) -> Result<(), Distrust> {
+        let seen = self.seen();
+        verify(broker, subjects::COMMANDS, seen.commands.as_ref()).await?;
+        verify(broker, subjects::EVENTS, seen.events.as_ref()).await
+    }
+}
+
+fn raise(mark: &mut Option<Mark>, to: Mark) {
+    if mark.as_ref().is_none_or(|mark| mark.seq < to.seq) {
+        *mark = Some(to);
+    }
+}
+
+/// Compares one stream with the mark. A stream that begins above the mark uses no number again: it is a new one, made
+/// after a loss, and trusted.
+async fn verify(broker: &Broker, name: &str, mark: Option<&Mark>) -> Result<(), Distrust> {
+    let Some(mark) = mark else { return Ok(()) };
+    let asked = async {
+        let stream = broker.jetstream().get_stream(name).await.map_err(|error| error.to_string())?;
+        let state = &stream.cached_info().state;
+        let (first, last) = (state.first_sequence, state.last_sequence);
+        match stream.get_raw_message(mark.seq).await {
+            Ok(message) => Ok((first, last, Some(Mark::of_message(&message)))),
+            Err(error) => match error.kind() {
+                LastRawMessageErrorKind::NoMessageFound => Ok((first, last, None)),
+                LastRawMessageErrorKind::InvalidSubject | LastRawMessageErrorKind::JetStream(_) | LastRawMessageErrorKind::Other => {
+                    Err(error.to_string())
+                }
+            },
+        }
+    };
+    let (first, last, found) = broker.answered(asked).await.map_err(Distrust::Away)?;
+    let seq = mark.seq;
+    match found {
+        Some(found) if found == *mark => Ok(()),
+        Some(_) => Err(Distrust::Regressed(format!("{name} has another message at {seq} than the one seen here"))),
+        None if first > seq => {
+            tracing::warn!(stream = name, mark = seq, first, "the stream begins above the mark: a new one is followed");
+            Ok(())
+        }
+        None if last < seq => Err(Distrust::Regressed(format!("{name} ends at {last}, and {seq} was seen here: it lost its tail"))),
+        None => Err(Distrust::Regressed(format!("{name} has a gap at {seq}"))),
+    }
+}
+
+/// Replaces the file so that either the old or the new one is there after a power failure.
+fn write(path: &Path, seen: &Seen) -> io::Result<()> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let fresh = path.with_extension("json.new");
+    let mut file = std::fs::File::create(&fresh)?;
+    file.write_all(&serde_json::to_vec(seen)?)?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, path)?;
+    std::fs::File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_synced_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let marks = Marks::open(folder.path(), "test").unwrap();
+        marks.saw_command(Mark::of(7, "a", b"b"));
+        marks.saw_command(Mark::of(3, "a", b"b"));
+        marks.saw_event(Mark::of(9, "a", b"c"));
+        marks.sync().await.unwrap();
+        let again = Marks::open(folder.path(), "test").unwrap().seen();
+        assert_eq!(again.commands.unwrap().seq, 7);
+        assert_eq!(again.events, Some(Mark::of(9, "a", b"c")));
+    }
+
+    #[test]
+    fn a_damaged_file_is_not_taken_for_a_missing_one() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("marks")).unwrap();
+        std::fs::write(folder.path().join("marks/test.json"), "{").unwrap();
+        assert!(Marks::open(folder.path(), "test").is_err());
+    }
+
+    #[test]
+    fn two_messages_with_one_body_have_two_marks() {
+        assert_ne!(Mark::of(1, "orrery.commands.ci.a", b"{}"), Mark::of(1, "orrery.commands.ci.b", b"{}"));
+    }
+}

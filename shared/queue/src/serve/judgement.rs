@@ -1,0 +1,152 @@
+//! From a command at the head to a job, or to the reason why there is none. Without effects; the engine and the broker
+//! are waited for as long as nobody interrupts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use orrery_contracts::{Digest, Failure, Rejection, Status, Time, subjects};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::arrival;
+use super::turn::{Desk, Signals};
+use crate::executor::{Accepted, Executor, JudgeError};
+use crate::follow::Item;
+use crate::gate::Head;
+use crate::history::History;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause between two judgements while the engine is away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A judgement that panics so often is no judgement.
+const PANICS: u32 = 3;
+const ENGINE: &str = "engine";
+
+/// What is to be done with a command.
+pub(super) enum Prepared<J> {
+    Job(Box<Accepted>, J),
+    Reject(Rejection),
+    Fail(Failure),
+    Cancel(Arc<str>),
+}
+
+impl<J> Prepared<J> {
+    pub(super) fn deadline_seconds(&self) -> Option<u64> {
+        match self {
+            Self::Job(accepted, _) => accepted.message.deadline_seconds,
+            Self::Reject(_) | Self::Fail(_) | Self::Cancel(_) => None,
+        }
+    }
+}
+
+/// Why the preparation went no further.
+pub(super) enum Interruption {
+    /// The process is to end.
+    Stop,
+    /// The command has ended meanwhile.
+    Superseded,
+    /// The message is not the one that the gate has seen.
+    Distrusted(String),
+}
+
+impl<E: Executor> Desk<E> {
+    pub(super) async fn prepare(
+        &self,
+        head: &Head,
+        from: Status,
+        history: &History,
+        signals: &Signals,
+    ) -> Result<Prepared<E::Job>, Interruption> {
+        if let Some(place) = (from == Status::Running).then(|| history.dies_in(head.attempt, head.run)).flatten() {
+            let message = format!("the executor died three times {place}; look at its log before you retry");
+            return Ok(Prepared::Fail(Failure { code: "executor_died".into(), message, step: None }));
+        }
+        let mut cancel = signals.cancel.clone();
+        // A PENDING command is cancelled by the api itself.
+        let asked = async {
+            match from {
+                Status::Running => by_request(&mut cancel).await,
+                Status::Pending | Status::Done | Status::Failed | Status::Cancelled => std::future::pending().await,
+            }
+        };
+        let resumed = from == Status::Running || head.attempt > 1;
+        tokio::select! {
+            biased;
+            () = signals.stop.cancelled() => Err(Interruption::Stop),
+            () = signals.superseded.cancelled() => Err(Interruption::Superseded),
+            by = asked => Ok(Prepared::Cancel(by)),
+            prepared = self.judge(head, resumed) => prepared,
+        }
+    }
+
+    async fn judge(&self, head: &Head, resumed: bool) -> Result<Prepared<E::Job>, Interruption> {
+        let item = self.fetch(head).await?;
+        let accepted = self.definitions.patiently(|| arrival::accept(&*self.executor, &self.definitions, item.clone(), resumed)).await;
+        let accepted = match accepted {
+            Ok(Ok(accepted)) => Box::new(accepted),
+            Ok(Err(rejection)) => return Ok(Prepared::Reject(rejection)),
+            Err(damaged) => return Ok(Prepared::Reject(Rejection(format!("the publisher's rights cannot be read: {damaged}")))),
+        };
+        let mut pause = FIRST_PAUSE;
+        let mut panics = 0_u32;
+        let judged = loop {
+            let task = tokio::spawn({
+                let (executor, accepted) = (Arc::clone(&self.executor), accepted.clone());
+                async move { executor.judge(&accepted).await }
+            });
+            let reason = match AbortOnDropHandle::new(task).await {
+                Ok(Ok(job)) => break Prepared::Job(accepted, job),
+                Ok(Err(JudgeError::Rejected(rejection))) => break Prepared::Reject(rejection),
+                Ok(Err(JudgeError::Transient(reason))) => reason,
+                Err(death) => {
+                    tracing::error!(command = head.seq, "the executor died while it judged a command: {death}");
+                    panics = panics.saturating_add(1);
+                    if panics >= PANICS {
+                        break Prepared::Reject(Rejection("the executor died three times while it judged the command; see its log".into()));
+                    }
+                    "the executor died while it judged".into()
+                }
+            };
+            self.report.waits(ENGINE, format!("command {} waits: {reason}", head.seq));
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+        };
+        self.report.has(ENGINE);
+        Ok(judged)
+    }
+
+    /// Reads the command's message again, and compares it with the one that was seen.
+    async fn fetch(&self, head: &Head) -> Result<Item, Interruption> {
+        let message = loop {
+            self.broker.connected().await;
+            let asked = async {
+                let stream = self.broker.jetstream().get_stream_no_info(subjects::COMMANDS).await.map_err(|error| error.to_string())?;
+                match stream.get_raw_message(head.seq).await {
+                    Ok(message) => Ok(Some(message)),
+                    Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+                    Err(error) => Err(error.to_string()),
+                }
+            };
+            match self.broker.answered(asked).await {
+                Ok(Some(message)) => break message,
+                Ok(None) => return Err(Interruption::Distrusted(format!("COMMANDS has no message at {} any more", head.seq))),
+                Err(reason) => tracing::debug!(command = head.seq, "the command is read again: {reason}"),
+            }
+            tokio::time::sleep(FIRST_PAUSE).await;
+        };
+        if Digest::of(&message.payload) != head.sha256 {
+            return Err(Interruption::Distrusted(format!("COMMANDS has another message at {} than the one seen", head.seq)));
+        }
+        Ok(Item { seq: head.seq, subject: message.subject.to_string(), body: message.payload, at: Time::new(message.time) })
+    }
+}
+
+/// Resolves when a cancel was asked for.
+async fn by_request(cancel: &mut watch::Receiver<Option<Arc<str>>>) -> Arc<str> {
+    let by = cancel.wait_for(Option::is_some).await.ok().and_then(|by| by.clone());
+    match by {
+        Some(by) => by,
+        None => std::future::pending().await,
+    }
+}

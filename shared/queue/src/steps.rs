@@ -1,0 +1,248 @@
+//! The write-ahead log of a run: one writer, by compare-and-set, so that an older executor's entry is refused before
+//! its effect, and so is ours when we are the older one.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use orrery_contracts::{Plan, StepEntry, StepMessage, StepOutcome, Time, subjects};
+use time::OffsetDateTime;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::compare_and_set::{Draft, EventsWriter, Outcome};
+use crate::executor::StepSpec;
+use crate::history::History;
+use crate::transitions::cut;
+
+/// The most that goes into one message: the broker takes 1 MiB, headers included.
+const LONGEST_ENTRY: usize = 900 * 1024;
+
+/// Why an entry was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogError {
+    /// Another run writes this log.
+    Stale,
+    /// The broker did not answer before the caller gave up.
+    GaveUp,
+}
+
+/// Where an entry lies, and its bytes: what a mark is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) sequence: u64,
+    pub(crate) body: Bytes,
+}
+
+/// Whose entries these are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RunId {
+    pub(crate) seq: u64,
+    pub(crate) attempt: u32,
+    pub(crate) run: u32,
+}
+
+/// The log of one run. Entries of steps side by side are written one after another.
+#[derive(Debug)]
+pub(crate) struct StepLog {
+    writer: EventsWriter,
+    run: RunId,
+    tail: Mutex<Tail>,
+}
+
+#[derive(Debug)]
+struct Tail {
+    /// The last sequence of the subject.
+    last: u64,
+    /// The next step's number.
+    next: u32,
+    /// Steps that were started and not ended, by this run or an earlier one, with the run that started them.
+    open: BTreeMap<u32, u32>,
+}
+
+/// Reads the step log of a command.
+pub(crate) async fn read(writer: &EventsWriter, seq: u64) -> Result<History, String> {
+    let messages = writer.all(&subjects::step(seq)).await?;
+    let last = messages.last().map_or(0, |last| last.sequence);
+    let entries = messages.iter().filter_map(|message| match serde_json::from_slice(&message.payload) {
+        Ok(entry) => Some(entry),
+        Err(error) => {
+            tracing::warn!(command = seq, event = message.sequence, "an entry of the step log cannot be read: {error}");
+            None
+        }
+    });
+    Ok(History { entries: entries.collect(), last })
+}
+
+impl StepLog {
+    /// Opens the log for a run: from here on, entries of older runs are refused by the broker. `history` is brought up
+    /// to date when an older executor wrote meanwhile.
+    pub(crate) async fn open(
+        writer: &EventsWriter,
+        run: RunId,
+        by: &str,
+        history: &mut History,
+        give_up: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Result<(Self, Written), LogError> {
+        loop {
+            let message = message(run, 0, StepEntry::Opened { by: by.to_owned() });
+            let draft = draft(&message);
+            match writer.publish(&draft, history.last, &mut *give_up).await {
+                Outcome::Stored(sequence) => {
+                    let open = history.steps(run.attempt).into_iter().filter(|step| step.state == crate::executor::StepState::Open);
+                    let tail =
+                        Tail { last: sequence, next: history.next_step(run.attempt), open: open.map(|step| (step.n, step.run)).collect() };
+                    let log = Self { writer: writer.clone(), run, tail: Mutex::new(tail) };
+                    return Ok((log, Written { sequence, body: draft.body }));
+                }
+                Outcome::Refused(last) => {
+                    if last.as_ref().is_some_and(|last| writer_of(&last.payload).is_some_and(|found| found >= (run.attempt, run.run))) {
+                        return Err(LogError::Stale);
+                    }
+                    *history = reread(writer, run.seq, &mut *give_up).await?;
+                }
+                Outcome::GaveUp => return Err(LogError::GaveUp),
+            }
+        }
+    }
+
+    /// Whose log this is.
+    pub(crate) fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// Writes that a step begins, and answers its number.
+    pub(crate) async fn start(&self, what: StepSpec, give_up: impl Future<Output = ()>) -> Result<u32, LogError> {
+        let mut tail = self.tail.lock().await;
+        let n = tail.next;
+        tail.next = n.saturating_add(1);
+        tail.open.insert(n, self.run.run);
+        let StepSpec { action, subject, plan } = what;
+        self.append(&mut tail, n, StepEntry::Started { action, subject, plan }, give_up).await?;
+        Ok(n)
+    }
+
+    /// Writes how a step ended.
+    pub(crate) async fn end(&self, n: u32, ended: StepEntry, give_up: impl Future<Output = ()>) -> Result<(), LogError> {
+        let mut tail = self.tail.lock().await;
+        self.append(&mut tail, n, ended, give_up).await?;
+        tail.open.remove(&n);
+        Ok(())
+    }
+
+    /// Writes something about the whole run.
+    pub(crate) async fn note(&self, entry: StepEntry, give_up: impl Future<Output = ()>) -> Result<(), LogError> {
+        let mut tail = self.tail.lock().await;
+        self.append(&mut tail, 0, entry, give_up).await
+    }
+
+    /// Ends whatever is still open: steps of this run that were not waited for, and steps of earlier runs that nobody
+    /// settled.
+    pub(crate) async fn close_steps(&self, give_up: impl Future<Output = ()>) -> Result<(), LogError> {
+        tokio::pin!(give_up);
+        let mut tail = self.tail.lock().await;
+        while let Some((&n, &run)) = tail.open.first_key_value() {
+            let entry = if run == self.run.run {
+                abandoned(StepOutcome::Failed, "not waited for: something else had failed")
+            } else {
+                abandoned(StepOutcome::Skipped, "its executor ended in the middle; a later run went on")
+            };
+            self.append(&mut tail, n, entry, &mut give_up).await?;
+            tail.open.remove(&n);
+        }
+        Ok(())
+    }
+
+    /// Records that this run stops in good order, and leaves the rest to the next.
+    pub(crate) async fn close(&self, why: &str, give_up: impl Future<Output = ()>) {
+        if self.note(StepEntry::Closed { why: why.to_owned() }, give_up).await.is_err() {
+            tracing::warn!(command = self.run.seq, "the run ends without a word in its log");
+        }
+    }
+
+    async fn append(&self, tail: &mut Tail, n: u32, entry: StepEntry, give_up: impl Future<Output = ()>) -> Result<(), LogError> {
+        let draft = draft(&message(self.run, n, entry));
+        tokio::pin!(give_up);
+        loop {
+            match self.writer.publish(&draft, tail.last, &mut give_up).await {
+                Outcome::Stored(sequence) => {
+                    tail.last = sequence;
+                    return Ok(());
+                }
+                // An entry of this very run that was not waited for: nobody else writes under its number.
+                Outcome::Refused(Some(last)) if writer_of(&last.payload) == Some((self.run.attempt, self.run.run)) => {
+                    tail.last = last.sequence;
+                }
+                Outcome::Refused(_) => return Err(LogError::Stale),
+                Outcome::GaveUp => return Err(LogError::GaveUp),
+            }
+        }
+    }
+}
+
+async fn reread(writer: &EventsWriter, seq: u64, give_up: &mut (impl Future<Output = ()> + Unpin)) -> Result<History, LogError> {
+    let patient = async {
+        loop {
+            match read(writer, seq).await {
+                Ok(history) => return history,
+                Err(reason) => tracing::debug!(command = seq, "the step log is read again: {reason}"),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        history = patient => Ok(history),
+        () = give_up => Err(LogError::GaveUp),
+    }
+}
+
+fn message(run: RunId, n: u32, entry: StepEntry) -> StepMessage {
+    let at = Time::new(OffsetDateTime::now_utc());
+    StepMessage { event_id: Uuid::now_v7(), seq: run.seq, attempt: run.attempt, run: run.run, n, at, entry }
+}
+
+fn draft(message: &StepMessage) -> Draft {
+    let mut body = serde_json::to_vec(message).unwrap_or_default();
+    if body.len() > LONGEST_ENTRY {
+        let fitting = StepMessage { entry: fitting(message.entry.clone()), ..message.clone() };
+        tracing::warn!(
+            command = message.seq,
+            step = message.n,
+            bytes = body.len(),
+            "an entry of the step log is too long, and is shortened"
+        );
+        body = serde_json::to_vec(&fitting).unwrap_or_default();
+    }
+    Draft { subject: subjects::step(message.seq), event_id: message.event_id, body: Bytes::from(body) }
+}
+
+/// The entry without what makes it long: the fields of a plan's changes, a step's output.
+fn fitting(entry: StepEntry) -> StepEntry {
+    match entry {
+        StepEntry::Planned { plan } => {
+            let mut notes = plan.notes;
+            notes.push("the plan is too long to be kept whole: what changes in each container is left out".into());
+            let actions = plan.actions.into_iter().take(1000).map(|mut action| {
+                action.changes.clear();
+                action
+            });
+            StepEntry::Planned { plan: Plan { empty: plan.empty, actions: actions.collect(), notes } }
+        }
+        StepEntry::Ended { outcome, detail, log, output: _ } => StepEntry::Ended { outcome, detail: cut(detail), output: None, log },
+        StepEntry::Opened { .. } | StepEntry::Started { .. } | StepEntry::Closed { .. } => entry,
+    }
+}
+
+/// The attempt and run that wrote an entry.
+fn writer_of(body: &[u8]) -> Option<(u32, u32)> {
+    #[derive(serde::Deserialize)]
+    struct Writer {
+        attempt: u32,
+        run: u32,
+    }
+    serde_json::from_slice::<Writer>(body).ok().map(|writer| (writer.attempt, writer.run))
+}
+
+/// The entry of a step that did not end by itself.
+pub(crate) fn abandoned(outcome: StepOutcome, detail: &str) -> StepEntry {
+    StepEntry::Ended { outcome, detail: detail.to_owned(), output: None, log: None }
+}

@@ -1,0 +1,12 @@
+//! The loop against a real broker, with an executor whose engine is a list of effects.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
+
+mod chaos;
+mod crashes;
+mod definitions;
+mod endings;
+mod order;
+mod races;
+mod refusals;
+mod toy;
+mod world;

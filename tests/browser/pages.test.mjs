@@ -1,0 +1,78 @@
+// Every page, wide and narrow, light and dark: nothing that axe finds, nothing wider than the window; and the keys.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { closeBrowser, expectAccessible, makeStack, openPage, removeStack, unique } from "./browser.mjs";
+
+const name = unique("looked-at");
+const pages = ["/", "/stacks", "/stacks/new", `/stacks/${name}`, `/stacks/${name}/definition`, `/stacks/${name}/versions`, `/stacks/${name}/history`, "/queue", "/help", "/nowhere"];
+
+before(async () => {
+  await makeStack(name, { "compose.yaml": "services:\n  web:\n    image: web\n    depends_on: [db]\n  db:\n    image: db\n", "run.sh": "#!/bin/sh\n" });
+});
+after(async () => {
+  await removeStack(name);
+  await closeBrowser();
+});
+
+for (const [word, look] of Object.entries({ "wide and light": {}, "wide and dark": { dark: true }, "narrow and light": { width: 390, height: 844 } })) {
+  test(`every page is accessible, ${word}`, async (t) => {
+    const page = await openPage(t, look);
+    for (const path of pages) {
+      await page.goto(path);
+      await page.getByRole("heading", { level: 1 }).waitFor();
+      await page.getByRole("status", { name: "Loading" }).first().waitFor({ state: "detached" });
+      await expectAccessible(page, `${path}, ${word}`);
+    }
+  });
+}
+
+test("everything is found from one field, by keyboard alone", async (t) => {
+  const page = await openPage(t);
+  await page.keyboard.press("Control+k");
+  const field = page.getByRole("combobox", { name: "Find" });
+  await field.waitFor();
+  await expectAccessible(page, "the search");
+  await page.keyboard.type(`logs of ${name}`);
+  await page.getByRole("option", { name: `Logs of ${name}` }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/logs$/);
+});
+
+test("the focus goes to the page's title, and its name is said", async (t) => {
+  const page = await openPage(t);
+  await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: /^Queue/ }).click();
+  await page.waitForFunction(() => document.activeElement?.id === "page-title");
+  assert.equal(await page.title(), "Queue · Orrery");
+  await page.keyboard.press("g");
+  await page.keyboard.press("s");
+  await page.getByRole("heading", { level: 1, name: "Stacks" }).waitFor();
+  await page.goBack();
+  await page.getByRole("heading", { level: 1, name: "Queue" }).waitFor();
+});
+
+test("files can be added, renamed and deleted on the bench", async (t) => {
+  const page = await openPage(t, { path: `/stacks/${name}/definition` });
+  await page.getByRole("button", { name: "New file" }).click();
+  await page.getByLabel("Path within the bundle").fill("../outside");
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  await page.getByText("the path leaves the bundle").waitFor();
+  await page.getByLabel("Path within the bundle").fill("conf/app.conf");
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  await page.getByRole("button", { name: /^conf\/app\.conf.*added/ }).waitFor();
+  await page.getByRole("button", { name: "Rename", exact: true }).click();
+  await page.getByLabel("Path within the bundle").fill("conf/web.conf");
+  await page.getByRole("dialog").getByRole("button", { name: "Rename" }).click();
+  await page.getByRole("button", { name: /^conf\/web\.conf.*added/ }).waitFor();
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  await page.getByRole("button", { name: /^conf\/web\.conf/ }).waitFor({ state: "detached" });
+  await page.getByText("As saved in v1").waitFor();
+});
+
+test("a chosen theme is kept", async (t) => {
+  const page = await openPage(t);
+  await page.getByLabel(/^Account of/).click();
+  await page.getByRole("radio", { name: "Dark" }).click();
+  await page.reload();
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+});

@@ -1,0 +1,140 @@
+//! A PostgreSQL cluster of a test's own: real, private, on a socket in a folder that goes with it, with the roles of the
+//! services and a database that waits for its migrations.
+//!
+//! Nothing here knows a table. It listens on no port, so that any number of them run side by side.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use tempfile::TempDir;
+
+const ROLES: [&str; 3] = ["orrery_owner", "orrery_projector", "orrery_api"];
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    folder: TempDir,
+    programs: PathBuf,
+}
+
+impl Cluster {
+    /// A new cluster with the database `orrery`, empty, owned by `orrery_owner`.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed or does not start.
+    pub fn start() -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("orrery-pg-").tempdir().context("make a folder")?;
+        let cluster = Self { folder, programs: programs()? };
+        if is_root() {
+            // The server refuses to be root, so the folder must be the other user's.
+            run(Command::new("chown").arg("postgres").arg(cluster.folder.path()))?;
+        }
+        let data = cluster.data();
+        cluster.program("initdb", &["-D", &data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"])?;
+        cluster.start_again()?;
+        let roles: String = ROLES.map(|role| format!("CREATE ROLE {role} LOGIN;")).concat();
+        cluster.sql(&roles)?;
+        cluster.sql("CREATE DATABASE orrery OWNER orrery_owner")?;
+        Ok(cluster)
+    }
+
+    /// What a role connects with.
+    #[must_use]
+    pub fn url(&self, role: &str) -> String {
+        format!("postgres://{role}@localhost/orrery?host={}", self.folder.path().display())
+    }
+
+    /// Ends it as a crash would: no checkpoint, no farewell to its clients.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill(&self) -> anyhow::Result<()> {
+        self.program("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"])
+    }
+
+    /// Starts it after [`Cluster::kill`]; its data is still there.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_again(&self) -> anyhow::Result<()> {
+        let folder = self.folder.path().display().to_string();
+        let options = format!("-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off");
+        let log = format!("{folder}/log");
+        self.program("pg_ctl", &["-D", &self.data(), "-l", &log, "-o", &options, "-w", "start"])
+    }
+
+    fn data(&self) -> String {
+        self.folder.path().join("data").display().to_string()
+    }
+
+    fn sql(&self, text: &str) -> anyhow::Result<()> {
+        let folder = self.folder.path().display().to_string();
+        self.program("psql", &["-h", &folder, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-q", "-c", text])
+    }
+
+    fn program(&self, name: &str, arguments: &[&str]) -> anyhow::Result<()> {
+        let program = self.programs.join(name);
+        let mut command = if is_root() { Command::new("runuser") } else { Command::new(&program) };
+        if is_root() {
+            command.args(["-u", "postgres", "--"]).arg(&program);
+        }
+        run(command.args(arguments).current_dir(self.folder.path()))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // One that was killed already cannot be stopped again, which is as good.
+        let _ = self.kill();
+    }
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    // A server that outlives pg_ctl would keep a pipe open, so what is said goes to a file.
+    let said = tempfile::tempfile().context("make a file")?;
+    let status = command.stdin(std::process::Stdio::null()).stdout(said.try_clone()?).stderr(said.try_clone()?).status();
+    let status = status.with_context(|| format!("run {command:?}"))?;
+    let text = || {
+        use std::io::{Read as _, Seek as _};
+        let (mut said, mut text) = (&said, String::new());
+        let _ = said.rewind().and_then(|()| said.read_to_string(&mut text));
+        text
+    };
+    ensure!(status.success(), "{command:?} ended with {status}: {}", text());
+    Ok(())
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// The folder of the newest server that Debian's packages have put here, else the one on the path.
+fn programs() -> anyhow::Result<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().filter_map(Result::ok);
+    let number = |path: &Path| path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
+    let newest = versions.map(|entry| entry.path()).filter(|path| path.join("bin/initdb").is_file()).max_by_key(|path| number(path));
+    let on_path = || std::env::split_paths(&std::env::var_os("PATH")?).find(|folder| folder.join("initdb").is_file());
+    newest.map(|path| path.join("bin")).or_else(on_path).context("PostgreSQL is not installed: `cargo xtask up` says how")
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, PgConnection};
+
+    use super::Cluster;
+
+    #[tokio::test]
+    async fn what_was_committed_survives_a_crash() {
+        let cluster = Cluster::start().unwrap();
+        let mut db = PgConnection::connect(&cluster.url("orrery_owner")).await.unwrap();
+        sqlx::query("create table kept as select 7 as n").execute(&mut db).await.unwrap();
+        cluster.kill().unwrap();
+        assert!(PgConnection::connect(&cluster.url("orrery_owner")).await.is_err());
+        cluster.start_again().unwrap();
+        let mut db = PgConnection::connect(&cluster.url("orrery_api")).await.unwrap();
+        let owner: String =
+            sqlx::query_scalar("select tableowner::text from pg_tables where tablename = 'kept'").fetch_one(&mut db).await.unwrap();
+        assert_eq!(owner, "orrery_owner");
+    }
+}

@@ -1,0 +1,20 @@
+//! The end-to-end tests: each starts a whole Orrery of its own, does what people and programs do, and looks at what really
+//! happened on the engine, in the streams and in the database.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod anonymous;
+mod crash;
+mod database_away;
+mod definitions;
+mod duplicates;
+mod edits;
+mod failed_apply;
+mod held_queue;
+mod live_events;
+mod main_job_nats;
+mod main_job_rest;
+mod on_the_engine;
+mod rejections;
+mod small_stacks;
+mod two_executors;
+mod uploads;

@@ -1,0 +1,11 @@
+//! The chores beside running an installation.
+
+pub(crate) mod bench;
+pub(crate) mod browser;
+pub(crate) mod digest;
+pub(crate) mod images;
+pub(crate) mod schemas;
+pub(crate) mod sqlx;
+pub(crate) mod test;
+pub(crate) mod tidy;
+pub(crate) mod web;

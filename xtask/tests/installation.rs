@@ -1,0 +1,205 @@
+//! A whole installation through the door that people use: `up --detach`, `status`, `restart`, `down`, as a script would,
+//! with the programs that were built before.
+//!
+//! It stands outside: only what is printed, what `/proc` says and what is on disk counts.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const NAMES: [&str; 6] = ["postgres", "nats", "projector", "docker-executor", "libvirt-executor", "api"];
+
+/// A data folder and an address of its own; whatever still runs at the end is stopped.
+struct Installation {
+    folder: tempfile::TempDir,
+    listen: String,
+}
+
+impl Installation {
+    fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("orrery-xtask-").tempdir_in("/var/tmp").unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self { folder, listen: format!("127.0.0.1:{port}") }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(arguments).env("ORRERY_DATA_DIR", self.folder.path()).env("ORRERY_LISTEN", &self.listen).stdin(Stdio::null());
+        command
+    }
+
+    /// Reads both pipes to their ends: this hangs, and fails, when a child was left on one of them.
+    fn run(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}\n{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        output
+    }
+
+    fn up(&self) -> String {
+        let output = self.run(&["up", "--detach", "--no-build"]);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Name to pid and state.
+    fn status(&self) -> BTreeMap<String, (Option<u64>, String)> {
+        let output = self.run(&["status", "--json"]);
+        let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let rows = status["processes"].as_array().unwrap();
+        rows.iter()
+            .map(|row| {
+                let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
+                let state = match row["waits_for"].as_array() {
+                    Some(waits_for) => format!("{} waits for {waits_for:?}", text("state")),
+                    None => text("state"),
+                };
+                (text("name"), (row["pid"].as_u64(), state))
+            })
+            .collect()
+    }
+
+    fn states(&self) -> BTreeMap<String, String> {
+        self.status().into_iter().map(|(name, (_, state))| (name, state)).collect()
+    }
+
+    fn pid(&self, name: &str) -> u64 {
+        self.status()[name].0.unwrap()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        let _ = self.command(&["down"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+fn all(state: &str) -> BTreeMap<String, String> {
+    NAMES.iter().map(|name| ((*name).to_owned(), state.to_owned())).collect()
+}
+
+fn kill(pid: u64) {
+    assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
+    eventually(|| !Path::new(&format!("/proc/{pid}/exe")).exists());
+}
+
+fn eventually(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "it did not come true in time");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_script_brings_an_installation_up_and_down_and_up_again() {
+    let installation = Installation::new();
+
+    let said = installation.up();
+    assert_eq!(installation.states(), all("ready"));
+    assert!(said.contains(&format!("http://{}", installation.listen)), "{said}");
+    let password = fs::read_to_string(installation.file("admin.password")).unwrap();
+    let token = fs::read_to_string(installation.file("admin.token")).unwrap();
+    assert!(said.contains(password.trim()) && said.contains(token.trim()), "{said}");
+
+    // The pid is that of the process itself, in a session of its own, with nothing of ours on its standard streams.
+    for name in NAMES {
+        let pid = installation.pid(name);
+        let program = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+        let expected: String = match name {
+            "postgres" => "postgres".to_owned(),
+            "nats" => "nats-server".to_owned(),
+            service => format!("orrery-{service}").chars().take(15).collect(),
+        };
+        assert_eq!(program.trim(), expected);
+        for stream in 0..3 {
+            let open = fs::read_link(format!("/proc/{pid}/fd/{stream}")).unwrap();
+            let open = open.display().to_string();
+            assert!(open == "/dev/null" || open.starts_with(installation.folder.path().to_str().unwrap()), "{name}: {open}");
+        }
+    }
+
+    // Once more says so and changes nothing.
+    let before = installation.status();
+    let again = installation.up();
+    assert!(again.contains(&installation.listen), "{again}");
+    assert_eq!(installation.status(), before);
+
+    installation.run(&["down"]);
+    assert_eq!(installation.states(), all("stopped"));
+    for (name, (pid, _)) in before {
+        assert!(!Path::new(&format!("/proc/{}/exe", pid.unwrap())).exists(), "{name} still runs");
+    }
+    installation.run(&["down"]);
+
+    installation.up();
+    assert_eq!(installation.states(), all("ready"));
+    assert_eq!(fs::read_to_string(installation.file("admin.password")).unwrap(), password);
+    assert_eq!(fs::read_to_string(installation.file("admin.token")).unwrap(), token);
+}
+
+#[test]
+fn what_dies_is_seen_and_started_again() {
+    let installation = Installation::new();
+    installation.up();
+    for name in ["projector", "nats", "postgres"] {
+        let before = installation.pid(name);
+        kill(before);
+        assert_eq!(installation.states()[name], "dead");
+        installation.run(&["restart", name]);
+        assert_ne!(installation.pid(name), before, "{name}");
+        assert_eq!(installation.states(), all("ready"), "{name}");
+    }
+    // `up` starts what is missing, too.
+    kill(installation.pid("api"));
+    installation.up();
+    assert_eq!(installation.states(), all("ready"));
+}
+
+#[test]
+fn two_installations_run_side_by_side() {
+    let (first, second) = (Installation::new(), Installation::new());
+    first.up();
+    second.up();
+    assert_eq!(first.states(), all("ready"));
+    assert_eq!(second.states(), all("ready"));
+    first.run(&["down"]);
+    assert_eq!(first.states(), all("stopped"));
+    assert_eq!(second.states(), all("ready"));
+}
+
+#[test]
+fn in_the_foreground_an_interrupt_stops_everything() {
+    let installation = Installation::new();
+    let up = installation.command(&["up", "--no-build"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually(|| installation.states() == all("ready"));
+    assert!(Command::new("kill").args(["-INT", &up.id().to_string()]).status().unwrap().success());
+    let ended = up.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(installation.states(), all("stopped"));
+}
+
+#[test]
+fn a_taken_address_is_said_before_anything_starts() {
+    let installation = Installation::new();
+    let _taken = TcpListener::bind(&installation.listen).unwrap();
+    let output = installation.command(&["up", "--detach", "--no-build"]).output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("ORRERY_LISTEN"), "{said}");
+    assert_eq!(installation.states(), all("stopped"));
+}
