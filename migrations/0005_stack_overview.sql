@@ -47,7 +47,7 @@ LEFT JOIN LATERAL (
         min(c.seq) AS command,
         bool_or(c.status = 'FAILED') AS failed,
         bool_or(c.type = 'stack.delete') AS deleting,
-        bool_or(c.status <> 'FAILED' AND c.type IN ('stack.apply', 'stack.rollback', 'stack.start', 'stack.stop', 'stack.restart')) AS changing
+        bool_or(c.status <> 'FAILED' AND c.type IN ('stack.apply', 'stack.rollback', 'stack.deploy', 'stack.start', 'stack.stop', 'stack.restart')) AS changing
     FROM read.commands c
     WHERE c.stack_id = s.id AND c.status IN ('PENDING', 'RUNNING', 'FAILED')
 ) open ON true

@@ -94,7 +94,13 @@ fn all(state: &str) -> BTreeMap<String, String> {
 
 fn kill(pid: u64) {
     assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
-    eventually(|| !Path::new(&format!("/proc/{pid}/exe")).exists());
+    eventually(|| !runs(pid));
+}
+
+/// Whether this process still runs: it is there, and not a zombie that waits for somebody to take note of its end.
+fn runs(pid: u64) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
 }
 
 fn eventually(condition: impl Fn() -> bool) {
@@ -142,7 +148,7 @@ fn a_script_brings_an_installation_up_and_down_and_up_again() {
     installation.run(&["down"]);
     assert_eq!(installation.states(), all("stopped"));
     for (name, (pid, _)) in before {
-        assert!(!Path::new(&format!("/proc/{}/exe", pid.unwrap())).exists(), "{name} still runs");
+        assert!(!runs(pid.unwrap()), "{name} still runs");
     }
     installation.run(&["down"]);
 
@@ -159,7 +165,7 @@ fn what_dies_is_seen_and_started_again() {
     for name in ["projector", "nats", "postgres"] {
         let before = installation.pid(name);
         kill(before);
-        assert_eq!(installation.states()[name], "dead");
+        assert_eq!(installation.states()[name], "dead", "{name}");
         installation.run(&["restart", name]);
         assert_ne!(installation.pid(name), before, "{name}");
         assert_eq!(installation.states(), all("ready"), "{name}");

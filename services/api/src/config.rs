@@ -1,8 +1,8 @@
 //! The configuration of the service, read from the environment once.
 //!
-//! It must not reach for the network or make folders: reading it has no effects.
+//! It must not make folders: reading it has no effects.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use orrery_contracts::{BundleLimits, Name, PolicyEntry, Quota, Role};
@@ -52,7 +52,7 @@ impl Config {
     /// The first setting that is missing or cannot be read.
     pub fn from_lookup(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let data_dir = get("ORRERY_DATA_DIR").map_or_else(|| default_data_dir(&get), PathBuf::from);
-        let listen: SocketAddr = parsed(&get, "ORRERY_LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)))?;
+        let listen = address(&get, "ORRERY_LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)))?;
         let database_url =
             get("ORRERY_DATABASE_URL").ok_or_else(|| wrong("ORRERY_DATABASE_URL", "is not set: postgres://orrery_api@…/orrery"))?;
         let fallback = BundleLimits::default();
@@ -70,7 +70,7 @@ impl Config {
             web_dir: get("ORRERY_WEB_DIR").map_or_else(default_web_dir, PathBuf::from),
             publishers: publishers.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(publisher).collect::<Result<_, _>>()?,
             limits,
-            behind_tls: parsed(&get, "ORRERY_BEHIND_TLS", false)?,
+            behind_tls: switch(&get, "ORRERY_BEHIND_TLS")?,
         })
     }
 }
@@ -86,6 +86,22 @@ where
     match get(name) {
         Some(text) => text.parse().map_err(|error| wrong(name, format!("{text:?} cannot be read: {error}"))),
         None => Ok(fallback),
+    }
+}
+
+/// An address by number or by a name of this host, as `localhost:8080`.
+fn address(get: &impl Fn(&str) -> Option<String>, name: &'static str, fallback: SocketAddr) -> Result<SocketAddr, ConfigError> {
+    let Some(text) = get(name) else { return Ok(fallback) };
+    let mut found = text.to_socket_addrs().map_err(|error| wrong(name, format!("{text:?} cannot be read: {error}")))?;
+    found.next().ok_or_else(|| wrong(name, format!("{text:?} is no address of this host")))
+}
+
+/// A setting that is on or off; off when it is not set.
+fn switch(get: &impl Fn(&str) -> Option<String>, name: &'static str) -> Result<bool, ConfigError> {
+    match get(name).as_deref() {
+        Some("1" | "true") => Ok(true),
+        None | Some("0" | "false") => Ok(false),
+        Some(other) => Err(wrong(name, format!("{other:?} is neither on nor off; use 1 or 0"))),
     }
 }
 
@@ -108,7 +124,7 @@ fn publisher(entry: &str) -> Result<(Name, PolicyEntry), ConfigError> {
 fn default_data_dir(get: &impl Fn(&str) -> Option<String>) -> PathBuf {
     let home = get("XDG_DATA_HOME").map(PathBuf::from).or_else(|| get("HOME").map(|home| PathBuf::from(home).join(".local/share")));
     match home {
-        Some(folder) if get("USER").as_deref() != Some("root") => folder.join("orrery"),
+        Some(folder) if !rustix::process::geteuid().is_root() => folder.join("orrery"),
         Some(_) | None => PathBuf::from("/var/lib/orrery"),
     }
 }
@@ -133,6 +149,15 @@ mod tests {
         let config = read(&[("ORRERY_DATABASE_URL", "postgres:///x"), ("ORRERY_PUBLISHERS", "ci, robot:admin")]).unwrap();
         let roles: Vec<_> = config.publishers.iter().map(|(name, entry)| (name.as_str(), entry.role)).collect();
         assert_eq!(roles, [("ci", Role::User), ("robot", Role::Admin)]);
+    }
+
+    #[test]
+    fn a_switch_is_on_or_off_by_number_or_word() {
+        let secure = |value| read(&[("ORRERY_DATABASE_URL", "x"), ("ORRERY_BEHIND_TLS", value)]).map(|config| config.behind_tls);
+        assert_eq!(secure("1"), Ok(true));
+        assert_eq!(secure("true"), Ok(true));
+        assert_eq!(secure("0"), Ok(false));
+        assert_eq!(secure("yes please").unwrap_err(), "ORRERY_BEHIND_TLS: \"yes please\" is neither on nor off; use 1 or 0");
     }
 
     #[test]

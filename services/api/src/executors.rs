@@ -57,6 +57,21 @@ impl Executors {
         heard.values().map(|(_, beat)| beat.clone()).collect()
     }
 
+    /// Waits until this executor has given no sign of life for ten seconds, counted from now at the earliest.
+    pub async fn fallen_silent(&self, engine: Engine, host: &str) {
+        let begun = Instant::now();
+        loop {
+            let last = {
+                let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+                heard.get(&format!("{engine}@{host}")).map_or(begun, |(at, _)| (*at).max(begun))
+            };
+            if last.elapsed() >= SILENCE {
+                return;
+            }
+            tokio::time::sleep_until((last + SILENCE).into()).await;
+        }
+    }
+
     /// Waits for the next sign of life of anybody.
     pub async fn next(&self) {
         let mut news = self.news.subscribe();

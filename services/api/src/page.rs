@@ -5,10 +5,11 @@
 
 use std::path::Path;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -16,7 +17,8 @@ use orrery_contracts::Code;
 use tower::ServiceExt as _;
 use tower_http::services::ServeDir;
 
-use crate::problems::Refusal;
+use crate::auth::Principal;
+use crate::problems::{Answer, Refusal};
 use crate::state::Api;
 
 /// What the page may load: its own files, WebAssembly, and pictures in its own style sheets. Styles may be set from
@@ -32,7 +34,12 @@ const KEEP_NOTHING: HeaderValue = HeaderValue::from_static("no-store");
 /// Answers whatever no route of the API answers.
 pub async fn page(State(api): State<Api>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
-    if path == "/api" || path.starts_with("/api/") {
+    if is_of_the_api(&path) {
+        let (mut parts, body) = request.into_parts();
+        if let Err(refusal) = may_know_of(&mut parts, &api).await {
+            return refusal.into_response();
+        }
+        let request = Request::from_parts(parts, body);
         return Refusal::new(
             Code::NoSuchRoute,
             format!("{} {path} is not in this API; /api/v1/openapi.json lists what is", request.method()),
@@ -42,6 +49,9 @@ pub async fn page(State(api): State<Api>, request: Request) -> Response {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let refusal = Refusal::new(Code::MethodNotAllowed, format!("{path} can only be read"));
         return refusal.with_header(ALLOW, HeaderValue::from_static("GET, HEAD")).into_response();
+    }
+    if let Some(word) = path.strip_prefix("/problems/") {
+        return explained(word);
     }
     let is_page = !last_part(&path).contains('.');
     if is_page {
@@ -56,6 +66,23 @@ pub async fn page(State(api): State<Api>, request: Request) -> Response {
     response
 }
 
+fn is_of_the_api(path: &str) -> bool {
+    path == "/api" || path.starts_with("/api/")
+}
+
+/// Who is nobody learns nothing of the API, not even what it does not have; but that one signs in by POST.
+///
+/// # Errors
+/// 401 for who is nobody.
+pub async fn may_know_of(parts: &mut Parts, api: &Api) -> Answer<()> {
+    const OPEN: [&str; 2] = ["/api/v1/auth/login", "/api/v1/openapi.json"];
+    let path = parts.uri.path();
+    if !is_of_the_api(path) || OPEN.contains(&path) {
+        return Ok(());
+    }
+    Principal::from_request_parts(parts, api).await.map(drop)
+}
+
 fn last_part(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
@@ -64,6 +91,15 @@ fn last_part(path: &str) -> &str {
 fn is_hashed(name: &str) -> bool {
     let hash = |part: &str| part.len() >= 8 && part.chars().all(|c| c.is_ascii_alphanumeric()) && part.chars().any(|c| c.is_ascii_digit());
     name.split(['-', '.', '_']).skip(1).any(hash)
+}
+
+/// What a problem's `type` leads to: its code in words, and what to do.
+fn explained(word: &str) -> Response {
+    let Some(code) = Code::ALL.into_iter().find(|code| code.as_str() == word) else {
+        return Refusal::new(Code::NoSuchRoute, format!("{word:?} is not a code of this API")).into_response();
+    };
+    let text = format!("{}\nHTTP {} · {}\n\n{}\n", code.title(), code.status(), code.as_str(), code.advice());
+    ([(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")), (CACHE_CONTROL, ASK_EACH_TIME)], text).into_response()
 }
 
 async fn file(folder: &Path, request: Request) -> Response {

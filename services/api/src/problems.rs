@@ -31,16 +31,13 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
 impl Refusal {
     /// A refusal with this code and these words.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        let refusal = Self::of(Problem::new(code, detail));
-        match code.status() {
-            503 => refusal.with_header(RETRY_AFTER, RETRY_AFTER_SECONDS),
-            _ => refusal,
-        }
+        Self::of(Problem::new(code, detail))
     }
 
     /// A problem that somebody else put together.
     pub fn of(problem: Problem) -> Self {
-        Self { problem: Box::new(problem), headers: Vec::new() }
+        let headers = if problem.status == 503 { vec![(RETRY_AFTER, RETRY_AFTER_SECONDS)] } else { Vec::new() };
+        Self { problem: Box::new(problem), headers }
     }
 
     /// There is no such thing, or the caller may not know of it.

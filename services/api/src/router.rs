@@ -3,7 +3,7 @@
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
 use aide::transform::TransformOperation;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -115,7 +115,12 @@ fn open(summary: &'static str) -> impl Fn(TransformOperation<'_>) -> TransformOp
     move |operation| operation.summary(summary)
 }
 
-async fn wrong_method(request: Request) -> Response {
+async fn wrong_method(State(api): State<Api>, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    if let Err(refusal) = page::may_know_of(&mut parts, &api).await {
+        return refusal.into_response();
+    }
+    let request = Request::from_parts(parts, body);
     let detail = format!("{} does not take {}", request.uri().path(), request.method());
     Refusal::new(Code::MethodNotAllowed, detail).into_response()
 }

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::problems::chain;
 use crate::state::{Api, StateError};
-use crate::{auth, executors, feed, health, router, streams};
+use crate::{auth, bundles, executors, feed, health, router, streams};
 
 /// Why the service cannot run.
 #[derive(Debug, Error)]
@@ -86,6 +86,7 @@ pub fn background(api: &Api) -> TaskTracker {
     work.spawn(feed::listen(api.clone()));
     work.spawn(executors::listen(api.clone()));
     work.spawn(streams::status::answer(api.clone()));
+    work.spawn(bundles::sweep::now_and_then(api.clone()));
     work.spawn(prepare(api.clone()));
     work.close();
     work

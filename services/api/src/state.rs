@@ -74,7 +74,8 @@ impl Api {
     /// # Errors
     /// When the database's address cannot be read.
     pub fn new(config: Config, broker: orrery_queue::Broker) -> Result<Self, StateError> {
-        let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(DATABASE_PATIENCE).test_before_acquire(false);
+        // A connection that outlived its server is found out before a request gets it.
+        let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(DATABASE_PATIENCE).test_before_acquire(true);
         let database = pool.connect_lazy(&config.database_url).map_err(StateError::Database)?;
         Ok(Self(Arc::new(Shared {
             config,

@@ -30,6 +30,17 @@ pub enum OnFailure {
     Release,
 }
 
+impl OnFailure {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// Every type of command that there is or will be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum CommandType {
@@ -45,6 +56,9 @@ pub enum CommandType {
     /// Converges to an earlier version.
     #[serde(rename = "stack.rollback")]
     StackRollback,
+    /// Writes the next version and converges to it.
+    #[serde(rename = "stack.deploy")]
+    StackDeploy,
     /// Starts the containers of the current version.
     #[serde(rename = "stack.start")]
     StackStart,
@@ -61,11 +75,12 @@ pub enum CommandType {
 
 impl CommandType {
     /// Every type of this release, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::StackCreate,
         Self::StackVersionCreate,
         Self::StackApply,
         Self::StackRollback,
+        Self::StackDeploy,
         Self::StackStart,
         Self::StackStop,
         Self::StackRestart,
@@ -80,6 +95,7 @@ impl CommandType {
             Self::StackVersionCreate => "stack.version.create",
             Self::StackApply => "stack.apply",
             Self::StackRollback => "stack.rollback",
+            Self::StackDeploy => "stack.deploy",
             Self::StackStart => "stack.start",
             Self::StackStop => "stack.stop",
             Self::StackRestart => "stack.restart",
@@ -97,6 +113,17 @@ pub enum BundleSource {
     Digest(Digest),
 }
 
+impl BundleSource {
+    /// The digest of the files.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        match self {
+            Self::Inline(bundle) => bundle.digest(),
+            Self::Digest(digest) => digest.clone(),
+        }
+    }
+}
+
 /// Payload of `stack.create`: exactly one of `bundle` and `digest`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -112,7 +139,7 @@ pub struct StackCreate {
     pub comment: Option<String>,
 }
 
-/// Payload of `stack.version.create`: exactly one of `bundle` and `digest`.
+/// Payload of `stack.version.create` and `stack.deploy`: exactly one of `bundle` and `digest`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StackVersionCreate {
@@ -130,7 +157,7 @@ pub struct StackVersionCreate {
     pub expected_version: Option<u32>,
 }
 
-/// Payload of `stack.apply`: `{version, digest?}`, or `{bundle, comment?}`, which makes the version first.
+/// Payload of `stack.apply`: `{version, digest?}`, or `{bundle, comment?}`, which is a `stack.deploy`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StackApply {
@@ -200,11 +227,13 @@ pub enum Action {
         digest: Option<Digest>,
     },
     /// Writes the next version and converges to it.
-    StackApplyBundle {
+    StackDeploy {
         /// Its files.
-        bundle: Bundle,
+        source: BundleSource,
         /// What the author says.
         comment: String,
+        /// The latest version that the author saw.
+        expected_version: Option<u32>,
     },
     /// Converges to an earlier version.
     StackRollback {
@@ -233,8 +262,9 @@ impl Action {
         match self {
             Self::StackCreate { .. } => CommandType::StackCreate,
             Self::StackVersionCreate { .. } => CommandType::StackVersionCreate,
-            Self::StackApply { .. } | Self::StackApplyBundle { .. } => CommandType::StackApply,
+            Self::StackApply { .. } => CommandType::StackApply,
             Self::StackRollback { .. } => CommandType::StackRollback,
+            Self::StackDeploy { .. } => CommandType::StackDeploy,
             Self::StackStart => CommandType::StackStart,
             Self::StackStop => CommandType::StackStop,
             Self::StackRestart => CommandType::StackRestart,
@@ -257,6 +287,11 @@ impl Action {
             CommandType::StackRollback => {
                 let p: StackRollback = fields(payload)?;
                 Ok(Self::StackRollback { version: p.version, digest: p.digest })
+            }
+            CommandType::StackDeploy => {
+                let p: StackVersionCreate = fields(payload)?;
+                let comment = p.comment.unwrap_or_default();
+                Ok(Self::StackDeploy { source: source(p.bundle, p.digest)?, comment, expected_version: p.expected_version })
             }
             CommandType::StackStart => fields::<NoFields>(payload).map(|_| Self::StackStart),
             CommandType::StackStop => fields::<NoFields>(payload).map(|_| Self::StackStop),
@@ -287,7 +322,8 @@ fn apply(payload: StackApply) -> Result<Action, Rejection> {
     match payload {
         StackApply { version: Some(version), digest, bundle: None, comment: None } => Ok(Action::StackApply { version, digest }),
         StackApply { version: None, digest: None, bundle: Some(bundle), comment } => {
-            Ok(Action::StackApplyBundle { bundle, comment: comment.unwrap_or_default() })
+            let source = BundleSource::Inline(bundle);
+            Ok(Action::StackDeploy { source, comment: comment.unwrap_or_default(), expected_version: None })
         }
         StackApply { version: None, bundle: None, .. } => Err(Rejection("payload: missing field `version` (or `bundle`)".into())),
         StackApply { .. } => Err(Rejection("payload: give either `version` with `digest`, or `bundle` with `comment`".into())),

@@ -50,11 +50,11 @@ pub struct Problem {
     pub code: Code,
     /// What happened this time, and what to do.
     pub detail: String,
-    /// The request's path.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The request's path; null where the problem is not of a request.
+    #[serde(default)]
     pub instance: Option<String>,
-    /// Where a definition is at fault.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Where a definition is at fault; empty where it is none's fault.
+    #[serde(default)]
     pub errors: Vec<Located>,
     /// With `edit_conflict`: what somebody else saved, against what the author saw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -247,7 +247,7 @@ impl Code {
                 "edit_conflict",
                 412,
                 "Somebody else saved first",
-                "Since you loaded it, somebody wrote a newer version. The detail names it, the errors list what differs. Load it, put your change on top, and save again.",
+                "Since you loaded it, somebody wrote a newer version. The detail names it, `diff` shows what differs. Load it, put your change on top, and save again.",
             ),
             Self::TooLarge => (
                 "too_large",
@@ -313,7 +313,7 @@ impl Code {
                 "internal",
                 500,
                 "Something broke on our side",
-                "Something broke on our side, and was logged with the request's id. Nothing was half done: a write is one message on the queue.",
+                "Something broke on our side, and was logged. Nothing was half done: a write is one message on the queue.",
             ),
         }
     }

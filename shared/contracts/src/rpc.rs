@@ -12,7 +12,7 @@ use crate::rest::Command;
 use crate::time::Time;
 
 /// The answer to a question: what was asked for, or why not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Answer<T> {
     /// What was asked for.
@@ -22,7 +22,7 @@ pub enum Answer<T> {
 }
 
 /// On `orrery.rpc.docker.<host>.plan`: what an apply would do; answered with `Answer<Plan>`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanQuestion {
     /// The stack; none for one that does not exist yet.
     pub stack_id: Option<StackId>,
@@ -35,7 +35,7 @@ pub struct PlanQuestion {
 }
 
 /// What a plan is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanTarget {
     /// A version of the stack.
@@ -50,7 +50,7 @@ pub enum PlanTarget {
 pub type PlanAnswer = Answer<Plan>;
 
 /// On `orrery.rpc.docker.<host>.logs`: the lines of containers; answered with a stream of [`StreamFrame`]s.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogsQuestion {
     /// The containers' ids.
     pub containers: Vec<String>,
@@ -69,7 +69,7 @@ pub struct LogsQuestion {
 }
 
 /// A piece of a streaming answer, on the reply subject of its question.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamFrame {
     /// First: where the asker sends [`StreamControl`]. It starts with a credit of [`INITIAL_CREDIT`] frames.
@@ -90,7 +90,7 @@ pub enum StreamFrame {
 pub const INITIAL_CREDIT: u32 = 64;
 
 /// What the asker of a stream tells its sender.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamControl {
     /// So many frames more may be sent; also a sign of life, due every 10 s (0 is one).
@@ -141,7 +141,7 @@ pub enum StatusAnswer {
 }
 
 /// A sign of life of an executor, on `orrery.metrics.heartbeat.<engine>.<host>`, every 3 s.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Heartbeat {
     /// `docker@local`.
     pub executor: String,

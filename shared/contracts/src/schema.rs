@@ -13,7 +13,7 @@ use crate::heads::{Installation, QueueMark, StackHead, VersionRecord};
 use crate::observed::{ContainerObservation, EngineMarker};
 use crate::policy::PolicyEntry;
 use crate::problem::Code;
-use crate::rpc::{StatusAnswer, StatusQuestion};
+use crate::rpc::{Heartbeat, LogsQuestion, PlanAnswer, PlanQuestion, StatusAnswer, StatusQuestion, StreamControl, StreamFrame};
 
 /// Every generated document by its path under `docs/`.
 #[must_use]
@@ -48,6 +48,12 @@ fn message_schemas() -> BTreeMap<String, Value> {
         ("heads.stack", schema_of::<StackHead>()),
         ("heads.queue", schema_of::<QueueMark>()),
         ("policy.entry", schema_of::<PolicyEntry>()),
+        ("plan.question", schema_of::<PlanQuestion>()),
+        ("plan.answer", schema_of::<PlanAnswer>()),
+        ("logs.question", schema_of::<LogsQuestion>()),
+        ("stream.frame", schema_of::<StreamFrame>()),
+        ("stream.control", schema_of::<StreamControl>()),
+        ("heartbeat", schema_of::<Heartbeat>()),
         ("status.question", schema_of::<StatusQuestion>()),
         ("status.answer", schema_of::<StatusAnswer>()),
     ];
@@ -63,7 +69,7 @@ fn command_schema(kind: CommandType) -> Value {
     let mut generator = SchemaGenerator::default();
     let payload = match kind {
         CommandType::StackCreate => generator.subschema_for::<StackCreate>(),
-        CommandType::StackVersionCreate => generator.subschema_for::<StackVersionCreate>(),
+        CommandType::StackVersionCreate | CommandType::StackDeploy => generator.subschema_for::<StackVersionCreate>(),
         CommandType::StackApply => generator.subschema_for::<StackApply>(),
         CommandType::StackRollback => generator.subschema_for::<StackRollback>(),
         CommandType::StackStart | CommandType::StackStop | CommandType::StackRestart => generator.subschema_for::<NoFields>(),
@@ -91,20 +97,80 @@ fn command_schema(kind: CommandType) -> Value {
 
 const fn payload_required(kind: CommandType) -> bool {
     match kind {
-        CommandType::StackCreate | CommandType::StackVersionCreate | CommandType::StackApply | CommandType::StackRollback => true,
+        CommandType::StackCreate
+        | CommandType::StackVersionCreate
+        | CommandType::StackApply
+        | CommandType::StackRollback
+        | CommandType::StackDeploy => true,
         CommandType::StackStart | CommandType::StackStop | CommandType::StackRestart | CommandType::StackDelete => false,
     }
 }
 
+/// Where messages travel: key, address, what it is for, and which messages it carries.
+type Channel = (&'static str, &'static str, &'static str, &'static [&'static str]);
+
+const CHANNELS: [Channel; 18] = [
+    (
+        "publish",
+        "orrery.commands.{id}",
+        "A publisher's own account: one command. A second message with the same id is refused by the broker.",
+        &[],
+    ),
+    (
+        "status",
+        "orrery.status",
+        "A publisher's own account: a question about one of his commands; the answer comes on the reply subject.",
+        &["status.question"],
+    ),
+    ("commands", "orrery.commands.{publisher}.{id}", "Stream COMMANDS, inside: every command in the one order.", &[]),
+    ("transitions", "orrery.events.command.{seq}", "Stream EVENTS: the transitions of a command, by compare-and-set.", &["event.transition"]),
+    ("steps", "orrery.events.command.{seq}.step", "Stream EVENTS: the write-ahead steps of a command.", &["event.step"]),
+    ("cancels", "orrery.events.command.{seq}.cancel", "Stream EVENTS: requests to stop a running command.", &["event.cancel"]),
+    ("stacks", "orrery.events.stack.{id}", "Stream EVENTS: what became of a stack.", &["event.stack"]),
+    ("versions", "orrery.versions.stack.{id}.{number}", "Stream VERSIONS: one immutable version.", &["version.stack"]),
+    ("progress", "orrery.progress.{seq}", "Stream PROGRESS: what a running step says of itself.", &["progress"]),
+    (
+        "containers",
+        "orrery.observed.{host}.container.{id}",
+        "Stream OBSERVED: the last look at a container; an empty body with the header Orrery-Tombstone when it is gone.",
+        &["observed.container"],
+    ),
+    ("markers", "orrery.observed.{host}.marker.{engine}", "Stream OBSERVED: the end of a listing.", &["observed.marker"]),
+    (
+        "heads",
+        "$KV.HEADS.{key}",
+        "Bucket HEADS: the installation, each stack, and how far each executor has come.",
+        &["heads.installation", "heads.stack", "heads.queue"],
+    ),
+    ("policy", "$KV.POLICY.{key}", "Bucket POLICY: rights and quotas of users and publishers.", &["policy.entry"]),
+    ("plans", "orrery.rpc.{engine}.{host}.plan", "What an apply would do; the answer comes on the reply subject.", &["plan.question"]),
+    ("logs", "orrery.rpc.{engine}.{host}.logs", "Lines of containers; frames come on the reply subject.", &["logs.question"]),
+    ("control", "orrery.rpc.{engine}.{host}.control.{stream}", "Credit for a streaming answer, and its end.", &["stream.control"]),
+    ("heartbeats", "orrery.metrics.heartbeat.{engine}.{host}", "An executor lives, and what it works on.", &["heartbeat"]),
+    (
+        "answers",
+        "{inbox}",
+        "The reply subject of a question: an inbox of its asker.",
+        &["status.answer", "plan.answer", "stream.frame"],
+    ),
+];
+
+/// What each variable part of an address means.
+const PARAMETERS: [(&str, &str); 9] = [
+    ("id", "A UUID in its canonical lower-case form; of a container the engine's id"),
+    ("publisher", "The publisher's name, put in by the broker; `api` for the REST API"),
+    ("seq", "The command's sequence in COMMANDS"),
+    ("number", "The version's number, from 1"),
+    ("host", "The host's name; `local` unless configured"),
+    ("engine", "`docker` or `libvirt`"),
+    ("key", "The entry's key"),
+    ("stream", "The stream's own token, from its first frame"),
+    ("inbox", "Below `_INBOX.<user>`"),
+];
+
 /// Subjects, who publishes on them, and which message they carry.
 fn asyncapi() -> Value {
-    let command_names: Vec<String> = CommandType::ALL.iter().map(|kind| format!("command.{}", kind.as_str())).collect();
-    let reference = |name: &str| json!({ "$ref": format!("#/components/messages/{name}") });
-    let channel = |address: &str, about: &str, names: &[&str]| {
-        let messages: serde_json::Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), reference(name))).collect();
-        json!({ "address": address, "description": about, "messages": messages })
-    };
-    let command_refs: Vec<&str> = command_names.iter().map(String::as_str).collect();
+    let channels: serde_json::Map<String, Value> = CHANNELS.iter().map(|channel| (channel.0.to_owned(), described(channel))).collect();
     let messages: serde_json::Map<String, Value> = message_schemas()
         .into_keys()
         .map(|name| {
@@ -119,28 +185,77 @@ fn asyncapi() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Write requests go onto one subject space and are executed in one order; what became of them is published as events. A publisher's account sees `orrery.commands.<id>` and `orrery.status` alone.",
         },
-        "channels": {
-            "publish": channel("orrery.commands.{id}", "A publisher's own account: one command. The id is a UUID in canonical lower-case form; a second message with the same id is refused by the broker.", &command_refs),
-            "status": channel("orrery.status", "A publisher's own account: a question about one of his commands; the answer comes on the reply subject.", &["status.question", "status.answer"]),
-            "commands": channel("orrery.commands.{publisher}.{id}", "Stream COMMANDS, inside: every command in the one order.", &command_refs),
-            "transitions": channel("orrery.events.command.{seq}", "Stream EVENTS: the transitions of a command, by compare-and-set.", &["event.transition"]),
-            "steps": channel("orrery.events.command.{seq}.step", "Stream EVENTS: the write-ahead steps of a command.", &["event.step"]),
-            "cancels": channel("orrery.events.command.{seq}.cancel", "Stream EVENTS: requests to stop a running command.", &["event.cancel"]),
-            "stacks": channel("orrery.events.stack.{id}", "Stream EVENTS: what became of a stack.", &["event.stack"]),
-            "versions": channel("orrery.versions.stack.{id}.{number}", "Stream VERSIONS: one immutable version.", &["version.stack"]),
-            "containers": channel("orrery.observed.{host}.container.{id}", "Stream OBSERVED: the last look at a container; an empty body with the header Orrery-Tombstone when it is gone.", &["observed.container"]),
-            "markers": channel("orrery.observed.{host}.marker.{engine}", "Stream OBSERVED: the end of a listing.", &["observed.marker"]),
-        },
+        "channels": channels,
         "operations": {
-            "publishCommand": { "action": "send", "channel": { "$ref": "#/channels/publish" }, "summary": "Ask for a change" },
-            "askStatus": {
-                "action": "send",
-                "channel": { "$ref": "#/channels/status" },
-                "summary": "Ask what became of it",
-                "messages": [{ "$ref": "#/channels/status/messages/status.question" }],
-                "reply": { "address": { "location": "$message.header#/reply" }, "messages": [{ "$ref": "#/channels/status/messages/status.answer" }] },
-            },
+            "publishCommand": operation("send", "publish", "A publisher asks for a change"),
+            "askStatus": question("status", "status.question", "status.answer", "A publisher asks what became of it"),
+            "executeCommands": operation("receive", "commands", "Both executors read every command, in order"),
+            "decide": operation("send", "transitions", "The owner of a command, and the api for cancel and retry, move it on"),
+            "writeAhead": operation("send", "steps", "The owner writes down each step before it makes its effect"),
+            "requestCancel": operation("send", "cancels", "The api asks a running command to stop"),
+            "tellStack": operation("send", "stacks", "The owner tells what became of a stack, before the command's end"),
+            "tellProgress": operation("send", "progress", "The owner tells what a step is doing"),
+            "observe": operation("send", "containers", "The executor tells what it sees on its engine"),
+            "askPlan": question("plans", "plan.question", "plan.answer", "The api asks what an apply would do"),
+            "askLogs": question("logs", "logs.question", "stream.frame", "The api asks for lines of containers"),
+            "giveCredit": operation("send", "control", "The api lets a stream go on, or ends it"),
+            "beat": operation("send", "heartbeats", "An executor gives a sign of life every 3 s"),
         },
         "components": { "messages": messages },
     })
+}
+
+fn described((_, address, about, names): &Channel) -> Value {
+    let commands: Vec<String> = CommandType::ALL.iter().map(|kind| format!("command.{}", kind.as_str())).collect();
+    // A channel without messages of its own is one of commands.
+    let names: Vec<&str> = if names.is_empty() { commands.iter().map(String::as_str).collect() } else { names.to_vec() };
+    let messages: serde_json::Map<String, Value> =
+        names.iter().map(|name| ((*name).to_owned(), json!({ "$ref": format!("#/components/messages/{name}") }))).collect();
+    let parameters: serde_json::Map<String, Value> = PARAMETERS
+        .iter()
+        .filter(|(name, _)| address.contains(&format!("{{{name}}}")))
+        .map(|(name, about)| ((*name).to_owned(), json!({ "description": about })))
+        .collect();
+    json!({ "address": address, "description": about, "parameters": parameters, "messages": messages })
+}
+
+fn operation(action: &str, channel: &str, summary: &str) -> Value {
+    json!({ "action": action, "channel": { "$ref": format!("#/channels/{channel}") }, "summary": summary })
+}
+
+fn question(channel: &str, asked: &str, answered: &str, summary: &str) -> Value {
+    json!({
+        "action": "send",
+        "channel": { "$ref": format!("#/channels/{channel}") },
+        "summary": summary,
+        "messages": [{ "$ref": format!("#/channels/{channel}/messages/{asked}") }],
+        "reply": {
+            "address": { "location": "$message.header#/reply" },
+            "channel": { "$ref": "#/channels/answers" },
+            "messages": [{ "$ref": format!("#/channels/answers/messages/{answered}") }],
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHANNELS, PARAMETERS, message_schemas};
+
+    #[test]
+    fn every_variable_part_of_an_address_is_explained_and_every_message_travels_somewhere() {
+        for (_, address, _, _) in CHANNELS {
+            for part in address.split(['{', '}']).skip(1).step_by(2) {
+                assert!(PARAMETERS.iter().any(|(name, _)| *name == part), "{address}: {part}");
+            }
+        }
+        let travels = |name: &str| name.starts_with("command.") || CHANNELS.iter().any(|(_, _, _, names)| names.contains(&name));
+        for name in message_schemas().keys() {
+            assert!(travels(name), "{name} is in no channel");
+        }
+        for (_, _, _, names) in CHANNELS {
+            for name in names {
+                assert!(message_schemas().contains_key(*name), "{name} has no schema");
+            }
+        }
+    }
 }

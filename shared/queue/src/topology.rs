@@ -10,6 +10,8 @@ use orrery_contracts::subjects;
 use thiserror::Error;
 
 const MIB: u64 = 1024 * 1024;
+/// The shortest that the broker takes.
+const SHORTEST_WINDOW: Duration = Duration::from_millis(100);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What an installation may choose.
@@ -128,6 +130,8 @@ fn stream(name: &str, captures: Vec<String>, bytes: u64) -> Config {
         max_messages_per_subject: -1,
         max_consumers: -1,
         max_message_size: -1,
+        // The id in the subject tells a repeat from a new message; a header that a client reuses must not.
+        duplicate_window: SHORTEST_WINDOW,
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,
         num_replicas: 1,
@@ -240,6 +244,7 @@ fn mismatches(wanted: &Config, found: &Config) -> Vec<Mismatch> {
     field("max_msgs_per_subject", &unlimited(found.max_messages_per_subject), &unlimited(wanted.max_messages_per_subject));
     field("max_msg_size", &unlimited(found.max_message_size.into()), &unlimited(wanted.max_message_size.into()));
     field("max_age", &found.max_age, &wanted.max_age);
+    field("duplicate_window", &found.duplicate_window, &wanted.duplicate_window);
     field("max_consumers", &unlimited(found.max_consumers.into()), &unlimited(wanted.max_consumers.into()));
     field("no_ack", &found.no_ack, &wanted.no_ack);
     field("sealed", &found.sealed, &wanted.sealed);

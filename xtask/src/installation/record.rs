@@ -13,7 +13,7 @@ use crate::folders::{Data, write_private};
 use crate::processes::Identity;
 
 /// Settings that a later `restart` takes over, if it is not told otherwise.
-const KEPT: [&str; 18] = [
+const KEPT: [&str; 17] = [
     "ORRERY_LISTEN",
     "ORRERY_HOST",
     "ORRERY_ENGINES",
@@ -25,7 +25,6 @@ const KEPT: [&str; 18] = [
     "ORRERY_BUNDLE_MAX_BYTES",
     "ORRERY_BUNDLE_MAX_FILES",
     "ORRERY_BUNDLE_MAX_FILE_BYTES",
-    "ORRERY_LIBVIRT_URI",
     "ORRERY_NATS_CA",
     "ORRERY_BEHIND_TLS",
     "ORRERY_NATS_SERVER",

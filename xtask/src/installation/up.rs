@@ -65,6 +65,10 @@ impl Up {
     }
 
     fn bring_up(&self, data: &Data, record: &mut Record) -> Result<()> {
+        if Member::ALL.into_iter().all(|member| !record.is_alive(member)) {
+            // What an earlier time was told does not bind this one.
+            record.settings.clear();
+        }
         record.take_settings();
         check_listener(record)?;
         let tools = Tools::find_or_install(record.setting("DOCKER_HOST"))?;
@@ -100,15 +104,26 @@ fn check_listener(record: &Record) -> Result<()> {
 
 /// The first administrator's password: the one that was asked for, or one made up; it lies in a file until it is changed.
 fn make_first_password(data: &Data) -> Result<()> {
-    if data.file("admin.token").exists() || first_password(data).is_some() {
+    // The token is written with the administrator: from then on the password is his.
+    if data.file("admin.token").exists() {
         return Ok(());
     }
-    let password = match std::env::var("ORRERY_ADMIN_PASSWORD") {
-        Ok(chosen) if !chosen.is_empty() => chosen,
-        Ok(_) | Err(_) => made_up_password()?,
+    let chosen = std::env::var("ORRERY_ADMIN_PASSWORD").ok().filter(|chosen| !chosen.is_empty());
+    let password = match (chosen, first_password(data)) {
+        (Some(chosen), _) => chosen,
+        (None, Some(_)) => return Ok(()),
+        (None, None) => made_up_password()?,
     };
+    let length = password.chars().count();
+    anyhow::ensure!(
+        length >= PASSWORD_AT_LEAST,
+        "ORRERY_ADMIN_PASSWORD has {length} characters; an administrator's password has at least {PASSWORD_AT_LEAST}"
+    );
     folders::write_private(&password_file(data), &password)
 }
+
+/// What the api takes as a password.
+const PASSWORD_AT_LEAST: usize = 12;
 
 /// Four groups of five letters and digits that cannot be mistaken for each other: 97 bits.
 fn made_up_password() -> Result<String> {

@@ -12,6 +12,7 @@ pub(crate) mod nats;
 pub(crate) mod nextest;
 pub(crate) mod npm;
 pub(crate) mod postgres;
+pub(crate) mod test_programs;
 pub(crate) mod wasm;
 pub(crate) mod wasm_bindgen;
 

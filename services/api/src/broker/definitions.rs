@@ -1,7 +1,9 @@
 //! Bundles at the broker: uploads that this service writes, and what it reads from BUNDLES and UPLOADS.
 
+use async_nats::jetstream::object_store::ObjectStore;
 use bytes::Bytes;
-use orrery_contracts::{Bundle, Digest, subjects};
+use futures::StreamExt as _;
+use orrery_contracts::{Bundle, Digest, Time, subjects};
 use orrery_queue::definitions::{DefinitionError, Definitions};
 use tokio::time::{Instant, timeout};
 
@@ -14,17 +16,52 @@ impl Broker {
     /// # Errors
     /// 503 when the broker is away.
     pub async fn upload(&self, bundle: &Bundle) -> Answer<Digest> {
-        let deadline = Instant::now() + PATIENCE;
-        self.connected(deadline).await?;
+        let store = self.uploads().await?;
         let bytes = bundle.canonical_bytes();
         let digest = Digest::of(&bytes);
-        let store = self.link.jetstream().get_object_store(subjects::UPLOADS).await.map_err(|error| away(&format!("UPLOADS: {error}")))?;
         let put = timeout(PATIENCE, store.put(digest.as_str(), &mut bytes.as_slice())).await;
         match put {
             Ok(Ok(_)) => Ok(digest),
             Ok(Err(error)) => Err(away(&format!("UPLOADS: {error}"))),
             Err(_) => Err(away("UPLOADS did not answer")),
         }
+    }
+
+    /// The uploads that were written before this time.
+    ///
+    /// # Errors
+    /// 503 when the broker is away.
+    pub async fn uploads_before(&self, before: Time) -> Answer<Vec<Digest>> {
+        let store = self.uploads().await?;
+        let listed = async {
+            let mut old = Vec::new();
+            let mut objects = store.list().await.map_err(|error| away(&format!("UPLOADS: {error}")))?;
+            while let Some(object) = objects.next().await {
+                let object = object.map_err(|error| away(&format!("UPLOADS: {error}")))?;
+                let is_old = object.modified.is_some_and(|modified| Time::from(modified) < before);
+                old.extend(object.name.parse::<Digest>().ok().filter(|_| is_old));
+            }
+            Ok(old)
+        };
+        timeout(PATIENCE, listed).await.map_err(|_| away("UPLOADS did not answer"))?
+    }
+
+    /// Removes an upload.
+    ///
+    /// # Errors
+    /// 503 when the broker is away.
+    pub async fn remove_upload(&self, digest: &Digest) -> Answer<()> {
+        let store = self.uploads().await?;
+        match timeout(PATIENCE, store.delete(digest.as_str())).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(away(&format!("UPLOADS: {error}"))),
+            Err(_) => Err(away("UPLOADS did not answer")),
+        }
+    }
+
+    async fn uploads(&self) -> Answer<ObjectStore> {
+        self.connected(Instant::now() + PATIENCE).await?;
+        self.link.jetstream().get_object_store(subjects::UPLOADS).await.map_err(|error| away(&format!("UPLOADS: {error}")))
     }
 
     /// The bytes under a digest: of a version, a kept log, or an upload of at most `limit` bytes.

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Broker, PATIENCE, away};
+use crate::executors::Executors;
 use crate::problems::{Answer, Refusal};
 
 /// How long an executor may think about a question that it has received.
@@ -22,18 +23,28 @@ const THINKING: Duration = Duration::from_secs(60);
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
 impl Broker {
-    /// Asks an executor and waits for its answer.
+    /// Asks an executor and waits for its answer, as long as the executor gives signs of life.
     ///
     /// # Errors
     /// 503 when the broker or the executor is away, or whatever the executor answers.
-    pub async fn ask<Q: Serialize, T: DeserializeOwned>(&self, engine: Engine, host: &str, verb: &str, question: &Q) -> Answer<T> {
+    pub async fn ask<Q: Serialize, T: DeserializeOwned>(
+        &self,
+        executors: &Executors,
+        (engine, host): (Engine, &str),
+        verb: &str,
+        question: &Q,
+    ) -> Answer<T> {
         let body = question_bytes(question)?;
         let subject = subjects::rpc(engine, host, verb);
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.connected(deadline).await?;
             let request = async_nats::Request::new().payload(body.clone()).timeout(Some(THINKING));
-            match self.client().send_request(subject.clone(), request).await {
+            let asked = tokio::select! {
+                asked = self.client().send_request(subject.clone(), request) => asked,
+                () = executors.fallen_silent(engine, host) => return Err(nobody(engine, host)),
+            };
+            match asked {
                 Ok(message) => return told(&message.payload),
                 Err(error) if Instant::now() >= deadline => {
                     return Err(match error.kind() {

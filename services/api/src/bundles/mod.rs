@@ -3,6 +3,7 @@
 //! **Invariant:** nothing of an archive is written to a disk, and no path in it is believed.
 
 mod archive;
+pub mod sweep;
 mod tarball;
 pub mod upload;
 

@@ -18,6 +18,9 @@ pub mod stack_start;
 pub mod stack_stop;
 pub mod version_create;
 mod waiting;
+mod writer;
 
 pub(crate) use order::{About, Order};
 pub(crate) use waiting::Expected;
+pub use writer::Writer;
+pub(crate) use writer::Subject;

@@ -5,14 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use orrery_contracts::command::{COMMAND_SCHEMA, CommandType, NewCommand};
 use orrery_contracts::rest::{Command, Stack};
-use orrery_contracts::{OnFailure, StackId, Status, subjects};
+use orrery_contracts::{StackId, Status, subjects};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::writer::{Writer, key_reused};
 use crate::auth::{Client, Principal, audit};
 use crate::broker::Published;
 use crate::consistency::{self, Stream};
-use crate::extract::{Accepted, Idempotency};
+use crate::extract::Accepted;
 use crate::problems::{Answer, Refusal};
 use crate::queries::commands::{self, Wanted};
 use crate::state::Api;
@@ -47,51 +48,44 @@ impl About {
 
 impl Order {
     /// A command of this user: the same request makes the same bytes.
-    pub(crate) fn new<P: Serialize>(principal: &Principal, kind: CommandType, target: impl Into<String>, payload: P) -> Answer<Self> {
+    pub(crate) fn new<P: Serialize>(writer: &Writer, kind: CommandType, target: impl Into<String>, payload: P) -> Answer<Self> {
         let target = target.into();
         let command = NewCommand {
             r#type: kind,
             schema: COMMAND_SCHEMA,
             target: target.clone(),
             payload,
-            on_failure: OnFailure::Hold,
-            actor: Some(principal.name.clone()),
-            deadline_seconds: None,
+            on_failure: writer.terms.on_failure.unwrap_or_default(),
+            actor: Some(writer.principal.name.clone()),
+            deadline_seconds: writer.terms.deadline_seconds,
         };
         let body = serde_json::to_vec(&command).map_err(|error| Refusal::internal("writing a command", &error))?;
         Ok(Self { kind, target, body: body.into() })
     }
 
     /// The answer to a request that was made before with the same key; none when it is a new one.
-    pub(crate) async fn made_before(&self, api: &Api, principal: &Principal, key: &Idempotency) -> Answer<Option<Accepted>> {
-        if !key.is_given() {
+    pub(crate) async fn made_before(&self, api: &Api, writer: &Writer) -> Answer<Option<Accepted>> {
+        if !writer.key.is_given() {
             return Ok(None);
         }
-        let id = key.command_id(&principal.name);
-        let Some((published, body)) = api.broker.command_under(id).await? else { return Ok(None) };
+        let Some((published, body)) = api.broker.command_under(writer.command_id()).await? else { return Ok(None) };
         if body != self.body {
-            let detail = "this Idempotency-Key was used for another request; take a new one";
-            return Err(Refusal::new(orrery_contracts::Code::IdempotencyKeyReused, detail));
+            return Err(key_reused());
         }
         shown(api, published).await.map(Some)
     }
 
-    /// Puts the command on the queue and answers it.
-    pub(crate) async fn place(
-        self,
-        api: &Api,
-        principal: &Principal,
-        client: &Client,
-        key: &Idempotency,
-        about: About,
-    ) -> Answer<Accepted> {
-        let id = key.command_id(&principal.name);
+    /// Puts the command on the queue and answers it; a repeated request is answered with the command of the first time.
+    pub(crate) async fn place(self, api: &Api, writer: &Writer, about: About) -> Answer<Accepted> {
+        let id = writer.command_id();
         let published = api.broker.publish_command(id, self.body.clone()).await?;
         api.written.note(Stream::Commands, published.seq);
-        if !published.is_new && key.is_given() {
-            return shown(api, published).await;
+        if !published.is_new
+            && let Some(before) = self.made_before(api, writer).await?
+        {
+            return Ok(before);
         }
-        keep_in_audit(api, principal, client, self.kind.as_str(), published.seq);
+        keep_in_audit(api, &writer.principal, &writer.client, self.kind.as_str(), published.seq);
         let stack_id = match (about.stack_id, self.kind) {
             (Some(id), _) => Some(id),
             (None, CommandType::StackCreate) => installation(api).await.map(|id| StackId::derive(id, published.seq)),
@@ -109,8 +103,8 @@ impl Order {
             reason: None,
             error: None,
             publisher: subjects::API_PUBLISHER.to_owned(),
-            actor: Some(principal.name.to_string()),
-            on_failure: "hold".to_owned(),
+            actor: Some(writer.principal.name.to_string()),
+            on_failure: writer.terms.on_failure.unwrap_or_default().as_str().to_owned(),
             attempt: 1,
             run: 0,
             cancel_requested: false,

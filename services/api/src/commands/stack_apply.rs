@@ -1,36 +1,36 @@
 //! `POST /stacks/{id}/apply/{version}`: converge to a version.
 
 use axum::extract::State;
+use orrery_contracts::Action;
 use orrery_contracts::command::{CommandType, StackApply};
 use orrery_contracts::rest::{Empty, Stack};
 
-use super::{About, Expected, Order, checks};
-use crate::auth::{Client, Principal};
-use crate::extract::{Accepted, At, Body, Idempotency};
+use super::{About, Expected, Order, Subject, Writer, checks};
+use crate::extract::{Accepted, At, Body};
 use crate::problems::{Answer, Refusal};
-use crate::queries::stacks;
 use crate::queries::versions::{self, VersionPath};
 use crate::state::Api;
 
 /// Applies a version.
 pub async fn apply(
     State(api): State<Api>,
-    principal: Principal,
-    client: Client,
-    key: Idempotency,
+    writer: Writer,
     At(path): At<VersionPath>,
     Body(Empty {}): Body<Empty>,
 ) -> Answer<Accepted> {
-    principal.may_write()?;
-    let stack = stacks::fetch(&api, &principal, &path.id).await?;
+    let same = |action: &Action| matches!(action, Action::StackApply { version, .. } if *version == path.version);
+    let stack = match writer.subject(&api, &path.id, same).await? {
+        Subject::Stack(stack) => stack,
+        Subject::Repeated(answer) => return Ok(*answer),
+    };
     let version = version_of(&api, &stack, path.version).await?;
     let payload = StackApply { version: Some(version.version), digest: Some(version.digest.clone()), ..StackApply::default() };
-    let order = Order::new(&principal, CommandType::StackApply, stack.id.to_string(), payload)?;
-    if let Some(before) = order.made_before(&api, &principal, &key).await? {
+    let order = Order::new(&writer, CommandType::StackApply, stack.id.to_string(), payload)?;
+    if let Some(before) = order.made_before(&api, &writer).await? {
         return Ok(before);
     }
     can_run(&api, &stack, &version).await?;
-    order.place(&api, &principal, &client, &key, About::stack(&stack, Some(version.version))).await
+    order.place(&api, &writer, About::stack(&stack, Some(version.version))).await
 }
 
 /// A version that exists or that a waiting command will make.

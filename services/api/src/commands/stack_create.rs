@@ -5,9 +5,9 @@ use orrery_contracts::command::{CommandType, StackCreate};
 use orrery_contracts::rest::NewStack;
 use orrery_contracts::{Code, Name};
 
-use super::{About, Order, checks, sources};
-use crate::auth::{Client, Principal};
-use crate::extract::{Accepted, Body, Idempotency};
+use super::{About, Order, Writer, checks, sources};
+use crate::auth::Principal;
+use crate::extract::{Accepted, Body};
 use crate::problems::{Answer, Refusal, fault};
 use crate::queries::stacks;
 use crate::state::Api;
@@ -15,24 +15,21 @@ use crate::state::Api;
 /// Makes a stack.
 pub async fn create(
     State(api): State<Api>,
-    principal: Principal,
-    client: Client,
-    key: Idempotency,
+    writer: Writer,
     Body(new): Body<NewStack>,
 ) -> Answer<Accepted> {
-    principal.may_write()?;
     let name = stack_name(&new.name)?;
     let bundle = sources::named(&api, new.bundle, new.digest.as_ref()).await?;
     checks::definition_is_valid(&bundle, name.as_str()).await?;
     let sent = sources::sent(&api, bundle).await?;
     let comment = comment(new.comment)?;
     let payload = StackCreate { bundle: sent.bundle, digest: sent.digest, comment };
-    let order = Order::new(&principal, CommandType::StackCreate, name.as_str(), payload)?;
-    if let Some(before) = order.made_before(&api, &principal, &key).await? {
+    let order = Order::new(&writer, CommandType::StackCreate, name.as_str(), payload)?;
+    if let Some(before) = order.made_before(&api, &writer).await? {
         return Ok(before);
     }
-    must_be_free(&api, &principal, &name).await?;
-    order.place(&api, &principal, &client, &key, About { stack_name: name.to_string(), version: Some(1), ..About::default() }).await
+    must_be_free(&api, &writer.principal, &name).await?;
+    order.place(&api, &writer, About { stack_name: name.to_string(), version: Some(1), ..About::default() }).await
 }
 
 /// Reads the name of a stack.

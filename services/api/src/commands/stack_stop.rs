@@ -1,27 +1,27 @@
 //! `POST /stacks/{id}/stop`: stop what runs.
 
 use axum::extract::State;
+use orrery_contracts::Action;
 use orrery_contracts::command::{CommandType, NoFields};
 use orrery_contracts::rest::Empty;
 
-use super::{About, Order};
-use crate::auth::{Client, Principal};
-use crate::extract::{Accepted, At, Body, Idempotency};
+use super::{About, Order, Subject, Writer};
+use crate::extract::{Accepted, At, Body};
 use crate::problems::Answer;
-use crate::queries::stacks;
+use crate::queries::stacks::StackPath;
 use crate::state::Api;
 
 /// Stops the containers of the current version.
 pub async fn stop(
     State(api): State<Api>,
-    principal: Principal,
-    client: Client,
-    key: Idempotency,
-    At(path): At<stacks::StackPath>,
+    writer: Writer,
+    At(path): At<StackPath>,
     Body(Empty {}): Body<Empty>,
 ) -> Answer<Accepted> {
-    principal.may_write()?;
-    let stack = stacks::fetch(&api, &principal, &path.id).await?;
-    let order = Order::new(&principal, CommandType::StackStop, stack.id.to_string(), NoFields {})?;
-    order.place(&api, &principal, &client, &key, About::stack(&stack, stack.current_version)).await
+    let stack = match writer.subject(&api, &path.id, |action| matches!(action, Action::StackStop)).await? {
+        Subject::Stack(stack) => stack,
+        Subject::Repeated(answer) => return Ok(*answer),
+    };
+    let order = Order::new(&writer, CommandType::StackStop, stack.id.to_string(), NoFields {})?;
+    order.place(&api, &writer, About::stack(&stack, stack.current_version)).await
 }

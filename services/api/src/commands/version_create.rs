@@ -4,42 +4,50 @@ use axum::extract::State;
 use axum::http::header::ETAG;
 use orrery_contracts::command::{CommandType, StackVersionCreate};
 use orrery_contracts::rest::{NewVersion, Stack};
-use orrery_contracts::{Bundle, Code, Problem};
+use orrery_contracts::{Action, Bundle, Code, Problem};
 
 use super::stack_create::comment;
-use super::{About, Expected, Order, checks, sources};
-use crate::auth::{Client, Principal};
-use crate::extract::{Accepted, At, Body, Idempotency, IfMatch};
+use super::{About, Expected, Order, Subject, Writer, checks, sources};
+use crate::extract::{Accepted, At, Body, IfMatch};
 use crate::problems::{Answer, Refusal};
+use crate::queries::stacks::StackPath;
 use crate::queries::{diff, stacks};
 use crate::state::Api;
 
 /// Makes a version; with `If-Match` only when nobody saved in between.
 pub async fn create(
     State(api): State<Api>,
-    principal: Principal,
-    client: Client,
-    key: Idempotency,
+    writer: Writer,
     IfMatch(expected_version): IfMatch,
-    At(path): At<stacks::StackPath>,
+    At(path): At<StackPath>,
     Body(new): Body<NewVersion>,
 ) -> Answer<Accepted> {
-    principal.may_write()?;
-    let stack = stacks::fetch(&api, &principal, &path.id).await?;
     let bundle = sources::named(&api, new.bundle, new.digest.as_ref()).await?;
+    let same = |action: &Action| matches!(action, Action::StackVersionCreate { source, .. } if source.digest() == bundle.digest());
+    let stack = match writer.subject(&api, &path.id, same).await? {
+        Subject::Stack(stack) => stack,
+        Subject::Repeated(answer) => return Ok(*answer),
+    };
     checks::definition_is_valid(&bundle, &stack.project).await?;
     let sent = sources::sent(&api, bundle).await?;
     let payload = StackVersionCreate { bundle: sent.bundle, digest: sent.digest, comment: comment(new.comment)?, expected_version };
-    let order = Order::new(&principal, CommandType::StackVersionCreate, stack.id.to_string(), payload)?;
-    if let Some(before) = order.made_before(&api, &principal, &key).await? {
+    let order = Order::new(&writer, CommandType::StackVersionCreate, stack.id.to_string(), payload)?;
+    if let Some(before) = order.made_before(&api, &writer).await? {
         return Ok(before);
     }
-    let latest = Expected::latest(&api, &stack).await?;
+    let next = next_version(&api, &stack, expected_version).await?;
+    order.place(&api, &writer, About::stack(&stack, Some(next))).await
+}
+
+/// The number of the next version, as it will be if nothing comes between; refused when somebody saved since the author
+/// looked.
+pub(crate) async fn next_version(api: &Api, stack: &Stack, seen: Option<u32>) -> Answer<u32> {
+    let latest = Expected::latest(api, stack).await?;
     let last = latest.as_ref().map_or(stack.latest_version, |latest| latest.version);
-    if let Some(seen) = expected_version.filter(|seen| *seen != last) {
-        return Err(saved_in_between(&api, &stack, seen, latest).await);
+    match seen.filter(|seen| *seen != last) {
+        Some(seen) => Err(saved_in_between(api, stack, seen, latest).await),
+        None => Ok(last.saturating_add(1)),
     }
-    order.place(&api, &principal, &client, &key, About::stack(&stack, Some(last.saturating_add(1)))).await
 }
 
 /// What somebody else saved, against what the author saw.

@@ -59,7 +59,7 @@ async fn to_be_made(api: &Api, stack: &Stack) -> Answer<Vec<Expected>> {
     let waiting = sqlx::query_scalar!(
         r#"SELECT c.seq FROM read.commands c
            WHERE c.stack_id = $1 AND c.status IN ('PENDING', 'RUNNING', 'FAILED') AND c.readable
-             AND c.type IN ('stack.create', 'stack.version.create', 'stack.apply')
+             AND c.type IN ('stack.create', 'stack.version.create', 'stack.apply', 'stack.deploy')
              AND NOT EXISTS (SELECT FROM read.versions v WHERE v.stack_id = c.stack_id AND v.created_by = c.seq)
            ORDER BY c.seq"#,
         stack.id.uuid()
@@ -80,12 +80,13 @@ async fn to_be_made(api: &Api, stack: &Stack) -> Answer<Vec<Expected>> {
 /// The bundle of the version that an action makes; none when it makes none.
 fn makes(action: Action) -> Option<(Digest, Option<Bundle>)> {
     let of = |source| match source {
-        BundleSource::Inline(bundle) => (Bundle::digest(&bundle), Some(bundle)),
+        BundleSource::Inline(bundle) => (bundle.digest(), Some(bundle)),
         BundleSource::Digest(digest) => (digest, None),
     };
     match action {
-        Action::StackCreate { source, .. } | Action::StackVersionCreate { source, .. } => Some(of(source)),
-        Action::StackApplyBundle { bundle, .. } => Some(of(BundleSource::Inline(bundle))),
+        Action::StackCreate { source, .. } | Action::StackVersionCreate { source, .. } | Action::StackDeploy { source, .. } => {
+            Some(of(source))
+        }
         Action::StackApply { .. }
         | Action::StackRollback { .. }
         | Action::StackStart

@@ -68,5 +68,5 @@ async fn files(api: &Api, bundle: Bundle) -> Answer<PlanTarget> {
 }
 
 async fn ask(api: &Api, host: &str, question: &PlanQuestion) -> Answer<Json<Plan>> {
-    api.broker.ask::<_, Plan>(Engine::Docker, host, "plan", question).await.map(Json)
+    api.broker.ask::<_, Plan>(&api.executors, (Engine::Docker, host), "plan", question).await.map(Json)
 }

@@ -87,6 +87,10 @@ async fn look_up(api: &Api, principal: &Principal, reference: &str) -> Answer<Op
         Target::Own(name) => Wanted { name: Some(name.into()), ..Wanted::default() },
     };
     let mut found = select(api, principal, wanted).await?;
+    // Of two creates of one name that wait, the second will be rejected.
+    found.sort_by_key(|stack| stack.created_at);
+    let mut owners = std::collections::BTreeSet::new();
+    found.retain(|stack| owners.insert(stack.owner.clone()));
     let own = found.iter().position(|stack| stack.owner == principal.name.as_str());
     match (found.len(), own) {
         (0 | 1, _) => Ok(found.pop()),

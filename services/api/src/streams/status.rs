@@ -1,6 +1,8 @@
 //! Answers the questions of publishers about their own commands, on `orrery.rpc.api.status.<publisher>`: the broker puts
 //! the publisher's name there, so nobody can ask as another.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::Message;
@@ -18,7 +20,9 @@ use crate::state::Api;
 /// The longest that a question waits for a command's end.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How many questions are answered at once.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 1024;
+/// How many questions of one publisher may wait for an end; what is over is answered as it stands.
+const WAITING_EACH: usize = 32;
 
 /// Answers until the end of the process.
 pub async fn answer(api: Api) {
@@ -28,7 +32,8 @@ pub async fn answer(api: Api) {
             Ok(questions) => questions,
             Err(error) => return tracing::error!("publishers' questions are not heard: {error}"),
         };
-        questions.for_each_concurrent(AT_ONCE, |question| answer_one(&api, question)).await;
+        let waiting = Waiting::default();
+        questions.for_each_concurrent(AT_ONCE, |question| answer_one(&api, &waiting, question)).await;
     };
     tokio::select! {
         () = api.ending.cancelled() => {}
@@ -36,11 +41,38 @@ pub async fn answer(api: Api) {
     }
 }
 
-async fn answer_one(api: &Api, question: Message) {
+/// How many questions of each publisher wait for an end now.
+type Waiting = Mutex<HashMap<String, usize>>;
+
+/// A place among those that wait; given back when it is dropped.
+struct Place<'a>(&'a Waiting, String);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a Waiting, publisher: &str) -> Option<Self> {
+        let mut counts = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(publisher.to_owned()).or_default();
+        if *count >= WAITING_EACH {
+            return None;
+        }
+        *count += 1;
+        Some(Self(waiting, publisher.to_owned()))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.1) {
+            *count -= 1;
+        }
+    }
+}
+
+async fn answer_one(api: &Api, waiting: &Waiting, question: Message) {
     let Some(reply) = question.reply.clone() else { return };
     let prefix = subjects::status_question("");
     let told = match question.subject.strip_prefix(prefix.as_str()) {
-        Some(publisher) => look(api, publisher, &question.payload).await,
+        Some(publisher) => look(api, waiting, publisher, &question.payload).await,
         None => return,
     };
     let told = match told {
@@ -68,7 +100,7 @@ fn without_details(told: StatusAnswer) -> Vec<u8> {
     serde_json::to_vec(&shorter).unwrap_or_default()
 }
 
-async fn look(api: &Api, publisher: &str, body: &[u8]) -> Answer<Command> {
+async fn look(api: &Api, waiting: &Waiting, publisher: &str, body: &[u8]) -> Answer<Command> {
     let question: StatusQuestion = serde_json::from_slice(body)
         .map_err(|error| Refusal::new(Code::MalformedRequest, format!("the question cannot be read: {error}")))?;
     let reference = match (question.id, question.seq) {
@@ -77,10 +109,11 @@ async fn look(api: &Api, publisher: &str, body: &[u8]) -> Answer<Command> {
         (Some(_), Some(_)) | (None, None) => return Err(Refusal::invalid("ask by `id` or by `seq`")),
     };
     let patience = question.wait.as_deref().map(|text| wait_time(text, LONGEST_WAIT)).transpose()?;
+    let place = patience.and_then(|_| Place::take(waiting, publisher));
     let deadline = Instant::now() + patience.unwrap_or_default();
     let mut news = api.feed.follow();
     let mut command = commands::fetch_for_publisher(api, publisher, &reference).await?;
-    while patience.is_some() && !commands::has_settled(&command) {
+    while place.is_some() && !commands::has_settled(&command) {
         let over = tokio::time::timeout_at(deadline, news.changed()).await.is_err();
         command = commands::fetch_for_publisher(api, publisher, &command.seq.to_string()).await?;
         if over {

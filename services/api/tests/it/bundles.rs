@@ -1,6 +1,7 @@
 //! Uploads: archives in, files and archives out, large ones by digest.
 
-use orrery_contracts::Bundle;
+use orrery_api::bundles::sweep::sweep;
+use orrery_contracts::{Bundle, Time};
 use reqwest::Method;
 use serde_json::json;
 
@@ -62,4 +63,27 @@ async fn a_large_bundle_travels_by_digest_and_can_be_planned_before_it_exists() 
     executor.answers("plan", vec![json!({"ok": {"empty": true, "actions": [], "notes": []}})]).await;
     let plan = admin.post_nothing("/api/v1/stacks/shop/plan/1").await.expect(200);
     assert_eq!(plan.json, json!({"empty": true, "actions": [], "notes": []}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_is_kept_for_the_command_that_names_it_and_swept_when_there_is_none() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let upload = |text: &str| {
+        let (admin, files) = (admin.clone(), json!({"files": {"compose.yaml": format!("services: {{web: {{image: {text}}}}}\n")}}));
+        async move { admin.post("/api/v1/bundles", files).await.expect(200).json["digest"].as_str().unwrap().to_owned() }
+    };
+    let (named, forgotten) = (upload("a").await, upload("b").await);
+    admin.post("/api/v1/stacks", json!({"name": "shop", "digest": named})).await.expect(202);
+    admin.get("/api/v1/stacks/shop").await.expect(200);
+    let (yesterday, tomorrow) = (in_days(-1), in_days(1));
+    assert_eq!(sweep(&world.api, yesterday).await.unwrap(), 0, "what is young stays");
+    assert_eq!(sweep(&world.api, tomorrow).await.unwrap(), 1);
+    admin.get(&format!("/api/v1/bundles/{named}")).await.expect(200);
+    admin.get(&format!("/api/v1/bundles/{forgotten}")).await.expect(404);
+    assert_eq!(sweep(&world.api, tomorrow).await.unwrap(), 0);
+}
+
+fn in_days(days: i64) -> Time {
+    Time::new(time::OffsetDateTime::now_utc() + time::Duration::days(days))
 }

@@ -79,5 +79,9 @@ async fn what_is_not_there_is_a_problem_too() {
     let missing = admin.get("/api/v1/commands/77").await.expect(404);
     insta::assert_json_snapshot!(missing.shown());
     assert_eq!(world.anonymous().get("/api/v1/openapi.json").await.expect(200).json["openapi"], "3.1.0");
-    assert_eq!(world.anonymous().get("/metrics").await.expect(401).code(), "unauthenticated");
+    let nobody = world.anonymous();
+    assert_eq!(nobody.get("/metrics").await.expect(401).code(), "unauthenticated");
+    assert_eq!(nobody.get("/api/v1/nothing").await.expect(401).code(), "unauthenticated");
+    assert_eq!(nobody.send(Method::DELETE, "/api/v1/stacks", None).await.expect(401).code(), "unauthenticated");
+    assert_eq!(nobody.get("/api/v1/auth/login").await.expect(405).code(), "method_not_allowed");
 }

@@ -28,23 +28,19 @@ impl DockerExecutor {
             Action::StackCreate { .. } => Err(reject("a stack is made once")),
             Action::StackVersionCreate { source, comment, expected_version } => {
                 let draft = self.draft(command, head, source, comment).await?;
-                let latest = self.latest(head, command.seq).await?;
-                match expected_version {
-                    Some(expected) if *expected != latest => Err(reject(format!(
-                        "somebody else saved first: version {expected} was expected to be the latest of {}, and it is {latest}; look at what changed, and save again",
-                        head.name
-                    ))),
-                    Some(_) | None => Ok(Task::Version(draft)),
-                }
+                must_be_latest(head, *expected_version, self.latest(head, command.seq).await?)?;
+                Ok(Task::Version(draft))
             }
             Action::StackApply { version, digest } | Action::StackRollback { version, digest } => {
                 let ready = self.version(command, head, *version, digest.as_ref()).await?;
                 self.nothing_in_the_way(command, head, &ready).await?;
                 Ok(Task::Apply { draft: None, ready })
             }
-            Action::StackApplyBundle { bundle, comment } => {
-                let draft = self.draft(command, head, &BundleSource::Inline(bundle.clone()), comment).await?;
-                let version = self.latest(head, command.seq).await?.saturating_add(1);
+            Action::StackDeploy { source, comment, expected_version } => {
+                let draft = self.draft(command, head, source, comment).await?;
+                let latest = self.latest(head, command.seq).await?;
+                must_be_latest(head, *expected_version, latest)?;
+                let version = latest.saturating_add(1);
                 let ready = self.compiled(command, head, version, draft.bundle.clone(), draft.digest.clone())?;
                 self.nothing_in_the_way(command, head, &ready).await?;
                 Ok(Task::Apply { draft: Some(draft), ready })
@@ -212,6 +208,17 @@ pub(crate) fn identity(head: &StackHead, version: u32, command: u64) -> Identity
 }
 
 /// An engine's error while judging: the command waits for the engine.
+/// Refuses a new version when somebody saved since its author looked.
+fn must_be_latest(head: &StackHead, expected: Option<u32>, latest: u32) -> Result<(), JudgeError> {
+    match expected.filter(|expected| *expected != latest) {
+        Some(expected) => Err(reject(format!(
+            "somebody else saved first: version {expected} was expected to be the latest of {}, and it is {latest}; look at what changed, and save again",
+            head.name
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn away(error: EngineError) -> JudgeError {
     match error.class {
         Class::Wait | Class::Retry | Class::Replan => JudgeError::Transient(error.to_string()),

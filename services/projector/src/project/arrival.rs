@@ -91,7 +91,7 @@ const fn version(action: &Action) -> Option<u32> {
         Action::StackCreate { .. } => Some(1),
         Action::StackApply { version, .. } | Action::StackRollback { version, .. } => Some(*version),
         Action::StackVersionCreate { .. }
-        | Action::StackApplyBundle { .. }
+        | Action::StackDeploy { .. }
         | Action::StackStart
         | Action::StackStop
         | Action::StackRestart
