@@ -79,7 +79,7 @@ async fn every_type_of_command_is_rejected_where_its_stack_does_not_exist() -> a
     for kind in CommandType::ALL.into_iter().filter(|kind| *kind != CommandType::StackCreate) {
         let payload = match kind {
             CommandType::StackApply | CommandType::StackRollback => json!({"version": 1}),
-            CommandType::StackVersionCreate => json!({"bundle": sleepers(&["a"])}),
+            CommandType::StackVersionCreate | CommandType::StackDeploy => json!({"bundle": sleepers(&["a"])}),
             CommandType::StackCreate
             | CommandType::StackStart
             | CommandType::StackStop

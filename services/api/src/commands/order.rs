@@ -134,6 +134,11 @@ pub(crate) fn keep_in_audit(api: &Api, principal: &Principal, client: &Client, a
     });
 }
 
+/// The installation as the read model knows it; at the very beginning as the broker does.
 async fn installation(api: &Api) -> Option<Uuid> {
-    sqlx::query_scalar!("SELECT id FROM meta.installation").fetch_optional(&api.database).await.ok().flatten()
+    let known = sqlx::query_scalar!("SELECT id FROM meta.installation").fetch_optional(&api.database).await.ok().flatten();
+    match known {
+        Some(id) => Some(id),
+        None => api.broker.installation().await.ok().flatten().map(|installation| installation.id),
+    }
 }

@@ -69,8 +69,11 @@ async fn a_large_bundle_travels_by_digest_and_can_be_planned_before_it_exists() 
 async fn an_upload_is_kept_for_the_command_that_names_it_and_swept_when_there_is_none() {
     let world = World::start().await;
     let admin = world.admin();
+    // Small ones travel inside their command.
+    let large = "x".repeat(300 * 1024);
     let upload = |text: &str| {
-        let (admin, files) = (admin.clone(), json!({"files": {"compose.yaml": format!("services: {{web: {{image: {text}}}}}\n")}}));
+        let compose = format!("services: {{web: {{image: {text}}}}}\n");
+        let (admin, files) = (admin.clone(), json!({"files": {"compose.yaml": compose, "data": large}}));
         async move { admin.post("/api/v1/bundles", files).await.expect(200).json["digest"].as_str().unwrap().to_owned() }
     };
     let (named, forgotten) = (upload("a").await, upload("b").await);

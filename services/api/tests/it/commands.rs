@@ -131,3 +131,55 @@ async fn a_delete_that_is_repeated_with_its_key_answers_the_same_command() {
     assert_eq!((&again.json["seq"], &again.json["status"]), (&json!(seq), &json!("DONE")));
     assert_eq!(keyed.post("/api/v1/stacks/shop/delete", json!({})).await.expect(422).code(), "idempotency_key_reused");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_stands_for_one_request_alone_also_when_its_stack_is_gone() {
+    let world = World::start().await;
+    let (admin, executor) = (world.admin(), world.executor().await);
+    let (seq, id) = create(&world, "shop").await;
+    executor.creates(seq, &id, "shop", &parsed(&bundle("web:1"))).await;
+    let keyed = admin.clone().with("idempotency-key", "round and round");
+    let stop = keyed.post_nothing("/api/v1/stacks/shop/stop").await.expect(202);
+    assert_eq!(keyed.post_nothing("/api/v1/stacks/shop/start").await.expect(422).code(), "idempotency_key_reused");
+    assert_eq!(keyed.post_nothing("/api/v1/stacks/shop/stop?on_failure=release").await.expect(422).code(), "idempotency_key_reused");
+    let stop_seq = stop.json["seq"].as_u64().unwrap();
+    executor.runs(stop_seq, 1).await;
+    executor.tells(stop_seq, id.parse().unwrap(), orrery_contracts::StackChange::Deleted { volumes: false }).await;
+    executor.done(stop_seq).await;
+    admin.get(&format!("/api/v1/commands/{stop_seq}?wait=30s")).await.expect(200);
+    admin.get("/api/v1/stacks/shop").await.expect(404);
+    assert_eq!(keyed.post_nothing("/api/v1/stacks/shop/stop").await.expect(202).json["seq"], stop_seq);
+    assert_eq!(keyed.post_nothing("/api/v1/stacks/shop/restart").await.expect(422).code(), "idempotency_key_reused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_terms_of_a_command_travel_with_it() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let (_, id) = create(&world, "shop").await;
+    let applied = admin.post_nothing("/api/v1/stacks/shop/apply/1?on_failure=release&deadline_seconds=90").await.expect(202);
+    assert_eq!(applied.json["on_failure"], "release");
+    let body = world.api.broker.command_body(applied.json["seq"].as_u64().unwrap()).await.unwrap().unwrap();
+    let message: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((&message["on_failure"], &message["deadline_seconds"], &message["target"]), (&json!("release"), &json!(90), &json!(id)));
+    assert_eq!(admin.post_nothing("/api/v1/stacks/shop/stop?on_failure=shrug").await.expect(400).code(), "malformed_request");
+    assert_eq!(admin.post_nothing("/api/v1/stacks/shop/stop?deadline_seconds=0").await.expect(422).code(), "invalid_request");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deploy_is_one_command_of_any_size_and_knows_what_its_author_saw() {
+    let world = World::start().await;
+    let admin = world.admin();
+    create(&world, "shop").await;
+    let small = admin.clone().with("if-match", "\"1\"").post("/api/v1/stacks/shop/deploy", json!({"bundle": bundle("web:2")})).await.expect(202);
+    assert_eq!((&small.json["type"], &small.json["version"]), (&json!("stack.deploy"), &json!(2)));
+    let late = admin.clone().with("if-match", "\"1\"").post("/api/v1/stacks/shop/deploy", json!({"bundle": bundle("web:3")})).await;
+    assert_eq!(late.expect(412).code(), "edit_conflict");
+    let mut large = bundle("web:3");
+    large["files"]["data"] = json!("x".repeat(300 * 1024));
+    let large = admin.post("/api/v1/stacks/shop/deploy", json!({"bundle": large})).await.expect(202);
+    assert_eq!(large.json["version"], 3);
+    let body = world.api.broker.command_body(large.json["seq"].as_u64().unwrap()).await.unwrap().unwrap();
+    let message: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert!(message["payload"]["digest"].is_string() && message["payload"].get("bundle").is_none(), "{message}");
+}

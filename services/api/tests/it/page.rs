@@ -28,5 +28,8 @@ async fn the_page_is_served_with_what_it_needs_to_be_safe_and_quick() {
     assert_eq!(nobody.get("/assets/none.js").await.expect(404).code(), "no_such_route");
     assert_eq!(nobody.get("/..%2f..%2fadmin.token").await.expect(404).code(), "no_such_route");
     assert_eq!(nobody.send(Method::POST, "/stacks", None).await.expect(405).code(), "method_not_allowed");
+    let explained = nobody.get("/problems/edit_conflict").await.expect(200);
+    assert!(explained.text.starts_with("Somebody else saved first\nHTTP 412"), "{}", explained.text);
+    assert_eq!(nobody.get("/problems/made_up").await.expect(404).code(), "no_such_route");
     assert_eq!(nobody.get("/healthz").await.expect(200).json["status"], "ok");
 }
