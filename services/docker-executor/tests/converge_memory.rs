@@ -88,9 +88,12 @@ async fn a_version_that_does_not_become_healthy_leaves_what_ran() {
         vec![with_port(after(service("web"), "db", Condition::ServiceHealthy), 8080, 80), with_env(service("db"), "BEHAVE", "unhealthy")],
     );
     let Err(RunError::Failed(failure)) = apply(&engine, &ledger, &sick, 1).await else { panic!("it should fail") };
-    assert_eq!((failure.code.as_str(), failure.message.as_str()), ("unhealthy", "shop-db-1 is unhealthy. What ran before runs again."));
+    let why = "shop-db-1 is unhealthy: its probe ends with exit code 1 and says \"it does not answer\". What ran before runs again.";
+    assert_eq!((failure.code.as_str(), failure.message.as_str()), ("unhealthy", why));
     assert_eq!(engine.up(), before);
-    assert_eq!(String::from_utf8(ledger.logs().pop().unwrap()).unwrap(), "the last words of shop-db-1.orrery-new\n");
+    let log = String::from_utf8(ledger.logs().pop().unwrap()).unwrap();
+    let probe = "--- a probe of its health ended with exit code 1\nit does not answer\n";
+    assert_eq!(log, format!("the last words of shop-db-1.orrery-new\n\n{probe}"));
     assert!(is_settled(&engine, &three(&first, "1"), 1).await);
 }
 

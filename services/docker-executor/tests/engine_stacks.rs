@@ -7,12 +7,17 @@ mod support;
 
 use std::time::Duration;
 
+use bollard::models::ContainerUpdateBody;
+use bollard::query_parameters::InspectContainerOptions;
 use orrery_compose::Service;
-use orrery_compose::model::{Condition, Healthcheck};
+use orrery_compose::model::{Condition, Healthcheck, UpdateOrder};
 use orrery_docker_executor::converge::{Memory, Script};
 use orrery_docker_executor::engine::{DockerEngine, Engine, Scope, State};
+use orrery_docker_executor::files::DataDir;
+use orrery_docker_executor::observe::observation;
 use orrery_docker_executor::plan::{self, Circumstances};
 use orrery_queue::RunError;
+use serde_json::Value;
 use support::{after, apply, desired, identity, next, service, with_env, with_port};
 
 fn probed(mut one: Service, test: &str) -> Service {
@@ -100,10 +105,13 @@ async fn a_version_that_never_becomes_healthy_leaves_the_old_one_serving() {
     let mut sick = with_port(service("web"), port, 80);
     sick.command = Some(vec!["sh".into(), "-c".into(), "echo I cannot find my configuration; exec sleep 100".into()]);
     let ledger = Memory::new(Script::Smooth);
-    let bad = desired(&next(&identity), vec![probed(sick, "false")]);
+    let bad = desired(&next(&identity), vec![probed(sick, "echo no file /etc/app.conf; exit 7")]);
     let Err(RunError::Failed(failure)) = apply(&engine, &ledger, &bad, 1).await else { panic!("it should fail") };
     assert_eq!(failure.code, "unhealthy");
-    assert!(String::from_utf8(ledger.logs().pop().unwrap()).unwrap().contains("I cannot find my configuration"));
+    let words = "is unhealthy: its probe ends with exit code 7 and says \"no file /etc/app.conf\". What ran before runs again.";
+    assert!(failure.message.ends_with(words), "{}", failure.message);
+    let log = String::from_utf8(ledger.logs().pop().unwrap()).unwrap();
+    assert!(log.contains("I cannot find my configuration") && log.contains("exit code 7\nno file /etc/app.conf\n"), "{log}");
     assert_eq!(up(&engine, &good).await, before);
     assert_eq!(page(port).await, "good");
     assert_eq!(apply(&engine, &Memory::new(Script::Smooth), &good, 1).await.unwrap(), "nothing to do");
@@ -148,4 +156,51 @@ async fn a_stack_of_ten_survives_a_death_at_any_sampled_step() {
         assert_eq!(observed.containers.len(), 10);
         assert!(plan::plan(&stack, &observed, &Circumstances { converged: 1, ..Circumstances::default() }).is_empty());
     }
+}
+
+#[tokio::test]
+async fn with_start_first_the_old_container_stops_only_when_the_new_one_is_healthy() {
+    let engine = real::engine().await;
+    let identity = identity(&real::unique("overlap"));
+    let _project = real::Project(identity.project.clone());
+    let with = |page: &str, identity| {
+        let mut web = httpd("web", page);
+        web.deploy.update.order = UpdateOrder::StartFirst;
+        desired(identity, vec![web])
+    };
+    apply(&engine, &Memory::new(Script::Smooth), &with("one", &identity), 0).await.unwrap();
+    let ledger = Memory::new(Script::Smooth);
+    let second = with("two", &next(&identity));
+    assert_eq!(apply(&engine, &ledger, &second, 1).await.unwrap(), "containers: 1 replaced");
+    let steps: Vec<String> =
+        ledger.steps().iter().map(|step| step.action.clone()).filter(|action| action.starts_with("container.")).collect();
+    let order = ["create", "start", "wait", "stop", "rename", "rename", "remove"].map(|word| format!("container.{word}"));
+    assert_eq!(steps, order);
+    let names: Vec<String> = up(&engine, &second).await.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, [format!("{}-web-1", identity.project)]);
+}
+
+#[tokio::test]
+async fn a_limit_that_somebody_changed_by_hand_is_told_and_put_right_in_place() {
+    let engine = real::engine().await;
+    let identity = identity(&real::unique("drift"));
+    let _project = real::Project(identity.project.clone());
+    let stack = |identity| desired(identity, vec![Service { mem_limit: Some(64 << 20), ..service("web") }]);
+    apply(&engine, &Memory::new(Script::Smooth), &stack(&identity), 0).await.unwrap();
+    let before = up(&engine, &stack(&identity)).await;
+    let docker = engine.connection().docker().await.unwrap();
+    let by_hand = ContainerUpdateBody { memory: Some(32 << 20), memory_swap: Some(64 << 20), ..ContainerUpdateBody::default() };
+    docker.update_container(&before[0].1, by_hand).await.unwrap();
+
+    let inspect = docker.inspect_container(&before[0].1, None::<InspectContainerOptions>).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let told = observation(inspect, "local", 1, &DataDir::new(folder.path())).unwrap();
+    let drift: Vec<(&str, Option<&Value>, Option<&Value>)> =
+        told.drift.iter().map(|drift| (drift.path.as_str(), drift.expected.as_ref(), drift.actual.as_ref())).collect();
+    assert_eq!(drift, [("mem_limit", Some(&Value::from(64 << 20)), Some(&Value::from(32 << 20)))]);
+
+    let again = stack(&next(&identity));
+    assert_eq!(apply(&engine, &Memory::new(Script::Smooth), &again, 1).await.unwrap(), "containers: 1 updated");
+    assert_eq!(up(&engine, &again).await, before, "the same container");
+    assert_eq!(apply(&engine, &Memory::new(Script::Smooth), &again, 2).await.unwrap(), "nothing to do");
 }

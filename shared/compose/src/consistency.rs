@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use indexmap::IndexMap;
 
-use crate::model::{FileMount, MountKind, NetworkMode, Port, Project, Service, VolumesSource};
+use crate::model::{FileMount, FileObject, FileSource, MountKind, NetworkMode, Port, Project, Service, VolumesSource};
 use crate::problem::{Place, Problem};
 use crate::schema::nearest;
 
@@ -68,14 +68,37 @@ impl Checker<'_> {
                 self.undefined("service", name, "services", &from.place, project.services.keys());
             }
         }
-        self.file_mounts(&service.configs, "config", "configs", project.configs.keys());
-        self.file_mounts(&service.secrets, "secret", "secrets", project.secrets.keys());
+        self.links(service);
+        self.file_mounts(&service.configs, "config", "configs", &project.configs);
+        self.file_mounts(&service.secrets, "secret", "secrets", &project.secrets);
     }
 
-    fn file_mounts<'k>(&mut self, mounts: &[FileMount], what: &str, section: &str, known: impl Iterator<Item = &'k String> + Clone) {
+    /// What needs a network of the project has no effect without one.
+    fn links(&mut self, service: &Service) {
+        let at = |key: &str| service.place.with_path(&format!("services.{}.{key}", service.name));
+        if service.networks.is_empty() && service.mac_address.is_some() {
+            let problem = Problem::warning(&at("mac_address"), "mac_address has no effect without a network of the project");
+            self.problems.push(problem.hint("Remove it, or use networks instead of network_mode."));
+        }
+        for (other, name) in &service.links {
+            let Some(linked) = self.project.services.get(other) else { continue };
+            if !service.networks.keys().any(|network| linked.networks.contains_key(network)) {
+                let message = format!("{} and {other} have no network in common: the link {name} has no effect", service.name);
+                self.problems.push(Problem::warning(&at("links"), message).hint("Put both into one network."));
+            }
+        }
+    }
+
+    fn file_mounts(&mut self, mounts: &[FileMount], what: &str, section: &str, known: &IndexMap<String, FileObject>) {
         for mount in mounts {
-            if !known.clone().any(|name| *name == mount.source) {
-                self.undefined(what, &mount.source, section, &mount.place, known.clone());
+            let Some(object) = known.get(&mount.source) else {
+                self.undefined(what, &mount.source, section, &mount.place, known.keys());
+                continue;
+            };
+            let owned = mount.uid.is_some() || mount.gid.is_some() || mount.mode.is_some();
+            if owned && matches!(object.source, FileSource::Host(_) | FileSource::StackFolder(_)) {
+                let message = format!("uid, gid and mode have no effect on the {what} {}, which is a file of the host", mount.source);
+                self.problems.push(Problem::warning(&mount.place, message).hint("Put the file into the bundle, or change it on the host."));
             }
         }
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod anonymous;
+mod cancelled_gate;
 mod crash;
 mod database_away;
 mod definitions;

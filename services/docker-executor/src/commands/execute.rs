@@ -72,7 +72,9 @@ impl DockerExecutor {
         let bundle = ready.bundle.clone();
         let context = move |order: &BuildOrder| -> Bytes { files::archive(&bundle, order) };
         let apply = self.apply_of(&head, &ready, refresh, &context);
-        let summary = converge::apply(&site, &apply).await?;
+        let result = converge::apply(&site, &apply).await;
+        self.remember_pulls(site.all_pulled()).await?;
+        let summary = result?;
         // A first run that found nothing to do has changed nothing that anybody must hear of.
         let known = head.current == Some(ready.version) && head.desired == Wanted::Running;
         if !(run.run() == 1 && known && summary == converge::NOTHING) {
@@ -104,6 +106,7 @@ impl DockerExecutor {
             converged: head.converged,
             should_run: head.desired == Wanted::Running,
             stopped: self.data.stopped(head.id),
+            pulled: self.data.pulled(),
             refresh,
             context,
         }
@@ -147,6 +150,14 @@ impl DockerExecutor {
             data.remember_stopped(stack, &BTreeSet::new())
         })
         .await
+    }
+
+    async fn remember_pulls(&self, names: Vec<String>) -> Result<(), RunError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let data = self.data.clone();
+        blocking(move || data.remember_pulled(&names)).await
     }
 
     async fn stop(&self, run: &Run, head: StackHead) -> Result<String, RunError> {

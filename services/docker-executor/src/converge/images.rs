@@ -22,7 +22,9 @@ async fn one<E: Engine, L: Ledger>(site: &Site<'_, E, L>, apply: &Apply<'_>, wor
     match &service.image.source {
         ImageSource::Pull { platform, .. } => {
             let act = Act::Pull { reference: work.reference.clone(), platform: platform.clone() };
-            site.act(&work.reference, act).await.map(drop)
+            site.act(&work.reference, act).await?;
+            site.pulled(&work.reference);
+            Ok(())
         }
         ImageSource::Build(order) => {
             let context = (apply.context)(order);

@@ -1,6 +1,6 @@
 //! Stopping, restarting and deleting a stack: dependents first, and no definition needed to stop or delete.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orrery_queue::{RunError, StepDone, StepSpec};
 
@@ -56,7 +56,7 @@ pub async fn restart<E: Engine, L: Ledger>(site: &Site<'_, E, L>, apply: &Apply<
             ids
         }
     };
-    let started = Apply { stopped: ids, context: apply.context, should_run: true, refresh: false, ..*apply };
+    let started = Apply { stopped: ids, pulled: BTreeMap::new(), context: apply.context, should_run: true, refresh: false, ..*apply };
     super::apply(site, &started).await
 }
 

@@ -13,7 +13,8 @@ mod service;
 mod site;
 mod swap;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use orrery_queue::RunError;
@@ -31,7 +32,7 @@ pub const NOTHING: &str = "nothing to do";
 /// How often the engine may turn out different from what was observed before that is a failure.
 const ROUNDS: u32 = 6;
 /// The first pause before it is looked at again; each further one is twice as long.
-const SETTLING: std::time::Duration = std::time::Duration::from_millis(100);
+const SETTLING: Duration = Duration::from_millis(100);
 
 /// What an apply works with.
 pub struct Apply<'a> {
@@ -43,6 +44,8 @@ pub struct Apply<'a> {
     pub should_run: bool,
     /// Containers that a stop stopped.
     pub stopped: BTreeSet<String>,
+    /// How long ago images were pulled, by name.
+    pub pulled: BTreeMap<String, Duration>,
     /// Ask registries and builders again where the policy says "always".
     pub refresh: bool,
     /// Makes the archive of a build's context.
@@ -148,6 +151,7 @@ impl<E: Engine, L: Ledger> Work<'_, E, L> {
             resuming: (self.resumed || self.before.is_some()).then_some(self.apply.desired.identity.command),
             refresh,
             stopped: self.apply.stopped.clone(),
+            pulled: self.apply.pulled.clone(),
         };
         plan::plan(self.apply.desired, observed, &circumstances)
     }

@@ -2,6 +2,7 @@
 //! trouble is transient, told while it lasts.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::ledger::{Ledger, Teller};
-use crate::engine::{Act, Class, Effect, Engine, EngineError, Observed, Outcome, Scope, Until};
+use crate::engine::gate::{EXITED, UNHEALTHY};
+use crate::engine::{Act, Class, Effect, Engine, EngineError, Observed, Outcome, Probed, Scope, Until};
 
 /// How often a transient error is met with another try.
 const TRIES: u32 = 6;
@@ -23,6 +25,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 const ENGINE_AWAY: Duration = Duration::from_secs(120);
 /// How many of a failed container's last lines are kept.
 const KEPT_LINES: u32 = 200;
+/// How much of a probe's last line an error quotes, in characters.
+const PROBE_LINE: usize = 300;
 
 /// Why work stops.
 #[derive(Debug)]
@@ -46,13 +50,31 @@ pub struct Site<'a, E, L> {
     side_by_side: Semaphore,
     numbers: Mutex<HashMap<String, u32>>,
     abort: Mutex<CancellationToken>,
+    pulled: Mutex<Vec<String>>,
 }
 
 impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
     /// A site; asks the engine how much it can do at once.
     pub async fn new(engine: &'a E, ledger: &'a L) -> Self {
         let at_once = engine.processors().await.saturating_mul(2).clamp(2, 32);
-        Self { engine, ledger, side_by_side: Semaphore::new(at_once), numbers: Mutex::default(), abort: Mutex::default() }
+        Self {
+            engine,
+            ledger,
+            side_by_side: Semaphore::new(at_once),
+            numbers: Mutex::default(),
+            abort: Mutex::default(),
+            pulled: Mutex::default(),
+        }
+    }
+
+    /// The images that were pulled here, by name.
+    #[must_use]
+    pub fn all_pulled(&self) -> Vec<String> {
+        self.pulled.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn pulled(&self, reference: &str) {
+        self.pulled.lock().unwrap_or_else(PoisonError::into_inner).push(reference.to_owned());
     }
 
     pub(super) fn ledger(&self) -> &L {
@@ -205,8 +227,14 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
         let abort = self.aborting();
         let effect = move |_teller: Teller| -> BoxFuture<'_, Result<StepDone, StepFailure>> {
             Box::pin(async move {
+                let away = AtomicBool::new(false);
+                let wait = || async {
+                    let waited = self.engine.wait(id, until).await;
+                    away.fetch_or(matches!(&waited, Err(error) if error.class == Class::Wait), Ordering::Relaxed);
+                    waited
+                };
                 let outcome = tokio::select! {
-                    outcome = self.patiently(|| self.engine.wait(id, until)) => outcome,
+                    outcome = self.patiently(wait) => outcome,
                     interrupted = self.ledger.interrupted() => {
                         *reason = Some(Halt::Run(interrupted));
                         return Ok(StepDone::skipped("the wait was broken off"));
@@ -218,10 +246,12 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
                 };
                 match outcome {
                     Ok(Outcome::Met) => Ok(StepDone::done(held(until))),
-                    Ok(Outcome::Failed { code, why }) => {
-                        let log = self.engine.tail(id, KEPT_LINES).await;
-                        Err(StepFailure::new(code, format!("{} {why}", crate::definition::identity::settled_name(subject))).with_log(log))
+                    // An engine that ended took its containers with it: that says nothing about this one.
+                    Ok(Outcome::Failed { code: EXITED, .. }) if away.load(Ordering::Relaxed) => {
+                        *reason = Some(Halt::Replan);
+                        Ok(StepDone::skipped("the engine was away, and its containers have ended meanwhile"))
                     }
+                    Ok(Outcome::Failed { code, why }) => Err(self.fallen(subject, id, code, &why).await),
                     Err(error) if error.class == Class::Replan => {
                         *reason = Some(Halt::Replan);
                         Ok(StepDone::skipped(format!("the engine has changed meanwhile: {error}")))
@@ -232,6 +262,35 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
         };
         self.ledger.step(spec, false, Box::new(effect)).await?;
         stopped.map_or(Ok(()), Err)
+    }
+}
+
+impl<E: Engine, L: Ledger> Site<'_, E, L> {
+    /// Why a container did not pass, with its last words, and with what the probes said where it is they that failed it.
+    async fn fallen(&self, subject: &str, id: &str, code: &'static str, why: &str) -> StepFailure {
+        let mut message = format!("{} {why}", crate::definition::identity::settled_name(subject));
+        let mut log = self.engine.tail(id, KEPT_LINES).await;
+        if code == UNHEALTHY {
+            let probes = self.engine.probes(id).await;
+            if let Some(last) = probes.last() {
+                message.push_str(&format!(": its probe {}", in_short(last)));
+            }
+            for probe in &probes {
+                let end = format!("\n--- a probe of its health ended with exit code {}\n{}\n", probe.exit_code, probe.output);
+                log.extend_from_slice(end.as_bytes());
+            }
+        }
+        StepFailure::new(code, message).with_log(log)
+    }
+}
+
+/// The end of a probe on one line.
+fn in_short(probe: &Probed) -> String {
+    let line = probe.output.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+    let line: String = line.chars().take(PROBE_LINE).collect();
+    match (probe.exit_code, line.is_empty()) {
+        (code, true) => format!("ends with exit code {code}"),
+        (code, false) => format!("ends with exit code {code} and says {line:?}"),
     }
 }
 

@@ -77,12 +77,15 @@ pub fn compile(project: &Project, identity: &Identity, files: &Files, folders: &
 fn service_spec(setting: &Setting<'_>, service: &Service, awaited_end: bool, held: &mut Held, problems: &mut Vec<Problem>) -> ServiceSpec {
     let image = image_need(setting, service);
     mounts::collect(setting, service, held, problems);
-    let body = container_body(setting, service, &image.reference, held);
+    let body = container_body(setting, service, &image.reference, held, problems);
     let networks = endpoints(setting.project, service);
     let containers = (1..=service.replicas).map(|number| {
         let name = container_name(setting.project, service, number);
         let networks = networks.iter().map(|(network, endpoint)| (network.clone(), endpoint.named(&name))).collect::<Vec<_>>();
-        let facts = Facts::of_container(&body, &networks, &held.facts);
+        let mut facts = Facts::of_container(&body, &networks, &held.facts);
+        if let Some(platform) = &service.platform {
+            facts.set("platform", platform.as_str());
+        }
         ContainerSpec {
             name,
             service: service.name.clone(),

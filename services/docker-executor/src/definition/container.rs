@@ -5,14 +5,22 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, HealthConfig};
-use orrery_compose::Service;
 use orrery_compose::model::Healthcheck;
+use orrery_compose::{Problem, Service};
 
 use super::compile::Setting;
 use super::host::host_config;
 use super::mounts::Held;
+use super::security;
 
-pub(super) fn container_body(setting: &Setting<'_>, service: &Service, image: &str, held: &Held) -> ContainerCreateBody {
+pub(super) fn container_body(
+    setting: &Setting<'_>,
+    service: &Service,
+    image: &str,
+    held: &Held,
+    problems: &mut Vec<Problem>,
+) -> ContainerCreateBody {
+    let security = security::read(setting, service, problems);
     ContainerCreateBody {
         image: Some(image.to_owned()),
         cmd: service.command.clone(),
@@ -29,7 +37,7 @@ pub(super) fn container_body(setting: &Setting<'_>, service: &Service, image: &s
         stop_timeout: service.stop_grace_period.map(whole_seconds),
         tty: service.tty.then_some(true),
         open_stdin: service.stdin_open.then_some(true),
-        host_config: Some(host_config(setting, service, held)),
+        host_config: Some(host_config(setting, service, held, security)),
         ..ContainerCreateBody::default()
     }
 }
@@ -63,16 +71,17 @@ fn exposed(service: &Service) -> Vec<String> {
 }
 
 fn health(check: &Healthcheck) -> HealthConfig {
-    if check.disable {
+    let Healthcheck { place: _, disable, test, interval, timeout, start_period, start_interval, retries } = check;
+    if *disable {
         return HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() };
     }
     HealthConfig {
-        test: check.test.clone(),
-        interval: check.interval.map(nanos),
-        timeout: check.timeout.map(nanos),
-        retries: check.retries.map(i64::from),
-        start_period: check.start_period.map(nanos),
-        start_interval: check.start_interval.map(nanos),
+        test: test.clone(),
+        interval: interval.map(nanos),
+        timeout: timeout.map(nanos),
+        retries: retries.map(i64::from),
+        start_period: start_period.map(nanos),
+        start_interval: start_interval.map(nanos),
     }
 }
 

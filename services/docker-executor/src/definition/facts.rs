@@ -171,7 +171,7 @@ impl Facts {
 }
 
 /// Facts whose fields are the author's own words, not the engine's.
-const MAPS: [&str; 7] = ["labels", "expose", "sysctls", "tmpfs", "storage_opt", "annotations", "options"];
+const MAPS: [&str; 8] = ["labels", "expose", "sysctls", "tmpfs", "storage_opt", "annotations", "options", "driver_opts"];
 
 /// Whether the engine can make all of these changes in place.
 #[must_use]

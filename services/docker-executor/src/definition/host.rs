@@ -7,17 +7,18 @@ use bollard::models::{
     ResourcesBlkioWeightDevice, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum, ThrottleDevice,
 };
 use orrery_compose::Service;
-use orrery_compose::model::{BlkioRate, NetworkMode, Restart, Spanned, Strings, VolumesSource};
+use orrery_compose::model::{BlkioRate, Device, NetworkMode, Restart, Spanned, Strings, VolumesSource};
 
 use super::compile::Setting;
 use super::container::some_if;
 use super::mounts::Held;
+use super::security::Security;
 
 /// Stands in a create request for the id of a service's container, which is known only when it is made.
 pub const SERVICE_PLACEHOLDER: &str = "container:@";
 
-pub(super) fn host_config(setting: &Setting<'_>, service: &Service, held: &Held) -> HostConfig {
-    let rights = rights(service);
+pub(super) fn host_config(setting: &Setting<'_>, service: &Service, held: &Held, security: Security) -> HostConfig {
+    let rights = rights(service, security);
     let limits = limits(service);
     HostConfig {
         binds: some_if(held.binds.clone()),
@@ -60,6 +61,8 @@ fn with_limits(rights: HostConfig, limits: HostConfig) -> HostConfig {
         cap_drop: rights.cap_drop,
         privileged: rights.privileged,
         security_opt: rights.security_opt,
+        masked_paths: rights.masked_paths,
+        readonly_paths: rights.readonly_paths,
         group_add: rights.group_add,
         userns_mode: rights.userns_mode,
         ipc_mode: rights.ipc_mode,
@@ -74,13 +77,17 @@ fn with_limits(rights: HostConfig, limits: HostConfig) -> HostConfig {
     }
 }
 
-fn rights(service: &Service) -> HostConfig {
+fn rights(service: &Service, security: Security) -> HostConfig {
+    let (cdi, devices): (Vec<_>, Vec<_>) = service.devices.iter().partition(|device| is_cdi(&device.source));
+    let requests = service.device_requests.iter().map(device_request).chain(cdi.into_iter().map(cdi_request));
     let text = |value: &Option<Spanned<String>>| value.as_ref().map(|value| joined(&value.value));
     HostConfig {
         cap_add: some_if(plain(&service.cap_add)),
         cap_drop: some_if(plain(&service.cap_drop)),
         privileged: service.privileged.as_ref().filter(|yes| yes.value).map(|_| true),
-        security_opt: some_if(plain(&service.security_opt)),
+        security_opt: some_if(security.options),
+        masked_paths: security.open_system_paths.then(Vec::new),
+        readonly_paths: security.open_system_paths.then(Vec::new),
         group_add: some_if(service.group_add.clone()),
         userns_mode: text(&service.userns_mode),
         ipc_mode: text(&service.ipc),
@@ -91,9 +98,9 @@ fn rights(service: &Service) -> HostConfig {
             .as_ref()
             .map(|mode| if mode.value == "host" { HostConfigCgroupnsModeEnum::HOST } else { HostConfigCgroupnsModeEnum::PRIVATE }),
         cgroup_parent: text(&service.cgroup_parent),
-        devices: some_if(service.devices.iter().map(device).collect()),
+        devices: some_if(devices.into_iter().map(device).collect()),
         device_cgroup_rules: some_if(plain(&service.device_cgroup_rules)),
-        device_requests: some_if(service.device_requests.iter().map(device_request).collect()),
+        device_requests: some_if(requests.collect()),
         ..HostConfig::default()
     }
 }
@@ -146,21 +153,32 @@ fn strings(values: &Strings) -> Option<HashMap<String, String>> {
     (!values.is_empty()).then(|| values.clone().into_iter().collect())
 }
 
-fn device(device: &orrery_compose::model::Device) -> DeviceMapping {
+fn device(device: &Device) -> DeviceMapping {
+    let Device { place: _, source, target, permissions } = device;
     DeviceMapping {
-        path_on_host: Some(device.source.clone()),
-        path_in_container: Some(device.target.clone()),
-        cgroup_permissions: Some(device.permissions.clone()),
+        path_on_host: Some(source.clone()),
+        path_in_container: Some(target.clone()),
+        cgroup_permissions: Some(permissions.clone()),
     }
 }
 
+/// A name such as `vendor.com/class=name`, which the engine looks up, instead of a path.
+fn is_cdi(source: &str) -> bool {
+    !source.starts_with('/') && source.split_once('/').is_some_and(|(_, rest)| rest.contains('='))
+}
+
+fn cdi_request(device: &Device) -> DeviceRequest {
+    DeviceRequest { driver: Some("cdi".to_owned()), device_ids: Some(vec![device.source.clone()]), ..DeviceRequest::default() }
+}
+
 fn device_request(request: &orrery_compose::model::DeviceRequest) -> DeviceRequest {
+    let orrery_compose::model::DeviceRequest { place: _, driver, count, device_ids, capabilities, options } = request;
     DeviceRequest {
-        driver: request.driver.clone(),
-        count: request.count,
-        device_ids: some_if(request.device_ids.clone()),
-        capabilities: some_if(request.capabilities.clone()).map(|all| vec![all]),
-        options: strings(&request.options),
+        driver: driver.clone(),
+        count: *count,
+        device_ids: some_if(device_ids.clone()),
+        capabilities: some_if(capabilities.clone()).map(|all| vec![all]),
+        options: strings(options),
     }
 }
 

@@ -85,31 +85,52 @@ pub(super) fn image_need(setting: &Setting<'_>, service: &Service) -> ImageNeed 
 }
 
 fn build_order(setting: &Setting<'_>, service: &Service, build: &Build, always: bool) -> BuildOrder {
-    let context = build.context.value.trim_matches('/').to_owned();
+    let Build {
+        place: _,
+        context,
+        // Read by `dockerfile`.
+        dockerfile: _,
+        dockerfile_inline: _,
+        args,
+        target,
+        labels,
+        tags,
+        cache_from,
+        no_cache,
+        pull,
+        network,
+        extra_hosts,
+        shm_size,
+        // Of no effect, as the reader says.
+        ulimits: _,
+        isolation: _,
+        platforms,
+    } = build;
+    let context = context.value.trim_matches('/').to_owned();
     let (dockerfile, dockerfile_inline) = dockerfile(setting, build, &context);
-    let args: BTreeMap<String, String> = build.args.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
+    let args = args.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
     let repository = repository(&setting.project.name, &service.name);
     let mut order = BuildOrder {
         context,
         dockerfile,
         dockerfile_inline,
-        args: args.into_iter().collect(),
-        target: build.target.clone().unwrap_or_default(),
-        labels: build.labels.clone().into_iter().collect(),
-        cache_from: build.cache_from.clone(),
-        no_cache: build.no_cache,
-        pull: build.pull,
-        network: build.network.clone(),
-        extra_hosts: build.extra_hosts.iter().map(|(host, address)| format!("{host}:{address}")).collect(),
-        shm_size: build.shm_size,
-        platform: service.platform.clone().or_else(|| build.platforms.first().cloned()).unwrap_or_default(),
+        args: args.collect(),
+        target: target.clone().unwrap_or_default(),
+        labels: labels.clone().into_iter().collect(),
+        cache_from: cache_from.clone(),
+        no_cache: *no_cache,
+        pull: *pull,
+        network: network.clone(),
+        extra_hosts: extra_hosts.iter().map(|(host, address)| format!("{host}:{address}")).collect(),
+        shm_size: *shm_size,
+        platform: service.platform.clone().or_else(|| platforms.first().cloned()).unwrap_or_default(),
         always,
         ..BuildOrder::default()
     };
     let digest = content(setting, &order);
     order.tag = format!("{repository}:{}", digest.as_str().get(..16).unwrap_or_default());
     let own = service.image.as_ref().map_or_else(|| format!("{repository}:latest"), |image| image.value.clone());
-    order.aliases = std::iter::once(own).chain(build.tags.iter().cloned()).collect();
+    order.aliases = std::iter::once(own).chain(tags.iter().cloned()).collect();
     order
 }
 

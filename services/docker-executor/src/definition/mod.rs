@@ -10,14 +10,15 @@ mod image;
 mod mounts;
 mod network;
 pub mod policy;
+mod security;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, EndpointSettings, NetworkCreateRequest, VolumeCreateRequest};
 use indexmap::IndexMap;
+use orrery_compose::Place;
 use orrery_compose::model::Condition;
-use orrery_contracts::Digest;
 use orrery_contracts::heads::ServiceExpectation;
 
 pub use compile::{Folders, compile};
@@ -25,6 +26,7 @@ pub use facts::Facts;
 pub use host::SERVICE_PLACEHOLDER;
 pub use identity::Identity;
 pub use image::{BuildOrder, ImageNeed, ImageSource};
+pub use mounts::InlineFile;
 
 /// Everything that a version wants to be there.
 #[derive(Clone, Debug, Default)]
@@ -37,8 +39,8 @@ pub struct Desired {
     pub volumes: BTreeMap<String, VolumeSpec>,
     /// Services, each after those that it depends on.
     pub services: IndexMap<String, ServiceSpec>,
-    /// Contents that were written in the definition itself and are mounted as files.
-    pub inline: BTreeMap<Digest, Vec<u8>>,
+    /// Files whose content or owner the definition itself says, by their names in the folder for them.
+    pub inline: BTreeMap<String, InlineFile>,
     /// Folders of the stack that must exist before anything is mounted.
     pub folders: BTreeSet<String>,
     /// What a person should know about it.
@@ -120,6 +122,8 @@ pub struct NetworkSpec {
     pub external: bool,
     /// The create request, without the labels that say whose it is.
     pub body: NetworkCreateRequest,
+    /// Where it is declared.
+    pub place: Place,
     /// Its key in the project.
     pub key: String,
     /// Everything about it that can be compared.
@@ -133,6 +137,8 @@ pub struct VolumeSpec {
     pub external: bool,
     /// The create request, without the labels that say whose it is.
     pub body: VolumeCreateRequest,
+    /// Where it is declared.
+    pub place: Place,
     /// Its key in the project.
     pub key: String,
     /// Everything about it that can be compared.

@@ -2,12 +2,13 @@
 //! content, never by its path on the host, which changes with every version.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use bollard::models::{
     Mount as EngineMount, MountBindOptions, MountBindOptionsPropagationEnum, MountImageOptions, MountTmpfsOptions, MountType,
     MountVolumeOptions,
 };
-use orrery_compose::model::{Bind, BindSource, FileMount, FileObject, FileSource, Mount, MountKind, VolumeMount};
+use orrery_compose::model::{Bind, BindSource, FileMount, FileObject, FileSource, Mount, MountKind, Tmpfs, VolumeMount};
 use orrery_compose::{Files, Problem, Service};
 use orrery_contracts::Digest;
 use serde_json::{Value, json};
@@ -20,8 +21,33 @@ pub(super) struct Held {
     pub(super) mounts: Vec<EngineMount>,
     pub(super) binds: Vec<String>,
     pub(super) facts: BTreeMap<String, Value>,
-    pub(super) inline: BTreeMap<Digest, Vec<u8>>,
+    pub(super) inline: BTreeMap<String, InlineFile>,
     pub(super) folders: BTreeSet<String>,
+}
+
+/// A file that is written beside the bundles, because its content or its owner is the definition's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InlineFile {
+    /// The content.
+    pub bytes: Vec<u8>,
+    /// The owner; none is the executor's own user.
+    pub uid: Option<u32>,
+    /// The group; none is the executor's own.
+    pub gid: Option<u32>,
+    /// The permissions; none is readable for all.
+    pub mode: Option<u32>,
+}
+
+impl InlineFile {
+    /// A name that no other content, owner or mode has.
+    fn name(&self) -> String {
+        let mut name = Digest::of(&self.bytes).as_str().to_owned();
+        for (mark, value) in [("u", self.uid.map(|id| id.to_string())), ("g", self.gid.map(|id| id.to_string()))] {
+            name.extend(value.map(|value| format!("-{mark}{value}")));
+        }
+        name.extend(self.mode.map(|mode| format!("-m{mode:o}")));
+        name
+    }
 }
 
 pub(super) fn collect(setting: &Setting<'_>, service: &Service, held: &mut Held, problems: &mut Vec<Problem>) {
@@ -50,9 +76,9 @@ impl Held {
         match &mount.kind {
             MountKind::Bind(bind) => self.add_bind(setting, mount, bind),
             MountKind::Volume(volume) => self.add_volume(setting, mount, volume),
-            MountKind::Tmpfs(tmpfs) => {
-                let options = MountTmpfsOptions { size_bytes: tmpfs.size, mode: tmpfs.mode.map(i64::from), options: None };
-                let fact = json!({"type": "tmpfs", "size": tmpfs.size, "mode": tmpfs.mode});
+            MountKind::Tmpfs(Tmpfs { size, mode }) => {
+                let options = MountTmpfsOptions { size_bytes: *size, mode: mode.map(i64::from), options: None };
+                let fact = json!({"type": "tmpfs", "size": size, "mode": mode});
                 self.put(EngineMount { tmpfs_options: Some(options), ..plain(mount, MountType::TMPFS, None) }, fact);
             }
             MountKind::Image { source, subpath } => {
@@ -69,74 +95,90 @@ impl Held {
     }
 
     fn add_bind(&mut self, setting: &Setting<'_>, mount: &Mount, bind: &Bind) {
-        match &bind.source {
+        let Bind { source, create_host_path, propagation, selinux, recursive } = bind;
+        let (path, read_only, mut fact) = match source {
             BindSource::Bundle(path) => {
-                let source = setting.folders.bundle.join(path).to_string_lossy().into_owned();
-                let fact = json!({"bundle": path, "content": content_digest(setting.files, path)});
-                self.put(EngineMount { read_only: Some(true), ..plain(mount, MountType::BIND, Some(source)) }, fact);
+                (setting.folders.bundle.join(path), true, json!({"bundle": path, "content": content_digest(setting.files, path)}))
             }
             BindSource::StackFolder(path) => {
                 self.folders.insert(path.clone());
-                let source = setting.folders.stack.join(path).to_string_lossy().into_owned();
-                let fact = json!({"stack_folder": path, "read_only": mount.read_only});
-                self.put(EngineMount { bind_options: bind_options(bind), ..plain(mount, MountType::BIND, Some(source)) }, fact);
+                (setting.folders.stack.join(path), mount.read_only, json!({"stack_folder": path, "read_only": mount.read_only}))
             }
-            BindSource::Host(path) if bind.create_host_path => {
-                let mut options = vec![if mount.read_only { "ro" } else { "rw" }];
-                options.extend(bind.propagation.as_deref());
-                options.extend(bind.selinux.as_deref());
-                self.binds.push(format!("{path}:{}:{}", mount.target, options.join(",")));
-            }
-            BindSource::Host(path) => {
-                let fact = json!({"host": path, "read_only": mount.read_only, "propagation": bind.propagation});
-                self.put(EngineMount { bind_options: bind_options(bind), ..plain(mount, MountType::BIND, Some(path.clone())) }, fact);
+            BindSource::Host(path) => (path.into(), mount.read_only, json!({"host": path, "read_only": mount.read_only})),
+        };
+        for (key, value) in [("propagation", propagation), ("selinux", selinux), ("recursive", recursive)] {
+            if let Some(value) = value {
+                fact[key] = Value::from(value.as_str());
             }
         }
+        let path = path.to_string_lossy().into_owned();
+        let on_host = matches!(source, BindSource::Host(_));
+        // Only the older form of a bind makes what is missing, on every engine, and only it knows SELinux.
+        if selinux.is_some() || (on_host && *create_host_path && recursive.is_none()) {
+            let mut options = vec![if read_only { "ro" } else { "rw" }];
+            options.extend(propagation.as_deref());
+            options.extend(selinux.as_deref());
+            self.binds.push(format!("{path}:{}:{}", mount.target, options.join(",")));
+            self.facts.insert(mount.target.clone(), fact);
+            return;
+        }
+        let options = bind_options(bind, on_host);
+        let engine = plain(mount, MountType::BIND, Some(path));
+        self.put(EngineMount { read_only: read_only.then_some(true), bind_options: options, ..engine }, fact);
     }
 
     fn add_volume(&mut self, setting: &Setting<'_>, mount: &Mount, volume: &VolumeMount) {
-        let name = volume.source.as_ref().map(|key| match setting.project.volumes.get(&key.value) {
+        let VolumeMount { source, nocopy, subpath, labels } = volume;
+        let name = source.as_ref().map(|key| match setting.project.volumes.get(&key.value) {
             Some(declared) => declared.name.value.clone(),
             None => key.value.clone(),
         });
-        let labels = (!volume.labels.is_empty()).then(|| volume.labels.clone().into_iter().collect());
-        let options =
-            MountVolumeOptions { no_copy: volume.nocopy.then_some(true), labels, subpath: volume.subpath.clone(), driver_config: None };
+        let labels = (!labels.is_empty()).then(|| labels.clone().into_iter().collect());
+        let options = MountVolumeOptions { no_copy: nocopy.then_some(true), labels, subpath: subpath.clone(), driver_config: None };
         let options = (options != MountVolumeOptions::default()).then_some(options);
-        let fact = json!({"volume": name, "read_only": mount.read_only, "nocopy": volume.nocopy, "subpath": volume.subpath});
+        let fact = json!({"volume": name, "read_only": mount.read_only, "nocopy": nocopy, "subpath": subpath});
         self.put(EngineMount { volume_options: options, ..plain(mount, MountType::VOLUME, name) }, fact);
     }
 
     fn add_file(&mut self, setting: &Setting<'_>, mount: &FileMount, object: Option<&FileObject>, problems: &mut Vec<Problem>) {
+        let FileMount { place, source: key, target, uid, gid, mode } = mount;
         let Some(object) = object else {
-            problems.push(Problem::refused(&mount.place, format!("{:?} is not declared", mount.source)));
+            problems.push(Problem::refused(place, format!("{key:?} is not declared")));
             return;
         };
+        let owned = |bytes: &[u8]| InlineFile { bytes: bytes.to_vec(), uid: *uid, gid: *gid, mode: *mode };
+        let plain = uid.is_none() && gid.is_none() && mode.is_none();
         let (source, fact) = match &object.source {
-            FileSource::Bundle(path) => {
+            FileSource::Bundle(path) if plain => {
                 (setting.folders.bundle.join(path), json!({"bundle": path, "content": content_digest(setting.files, path)}))
             }
+            // A file of a bundle is shared by all who mount it: with an owner of its own it is a copy.
+            FileSource::Bundle(path) => self.write_inline(setting, owned(setting.files.get(path).unwrap_or_default())),
             FileSource::StackFolder(path) => (setting.folders.stack.join(path), json!({"stack_folder": path})),
             FileSource::Host(path) => (path.into(), json!({"host": path})),
-            FileSource::Inline(content) | FileSource::Environment { content, .. } => {
-                let digest = Digest::of(content.as_bytes());
-                self.inline.insert(digest.clone(), content.clone().into_bytes());
-                (setting.folders.inline.join(digest.as_str()), json!({"content": digest}))
+            FileSource::Inline(content) | FileSource::Environment { content, variable: _ } => {
+                self.write_inline(setting, owned(content.as_bytes()))
             }
             FileSource::External => {
-                let message = format!("{:?} is made elsewhere, which only Swarm knows", mount.source);
+                let message = format!("{key:?} is made elsewhere, which only Swarm knows");
                 problems.push(Problem::refused(&object.place, message).hint("Give it a file, a content or an environment variable."));
                 return;
             }
         };
         let engine = EngineMount {
-            target: Some(mount.target.clone()),
+            target: Some(target.clone()),
             source: Some(source.to_string_lossy().into_owned()),
             typ: Some(MountType::BIND),
             read_only: Some(true),
             ..EngineMount::default()
         };
         self.put(engine, fact);
+    }
+
+    fn write_inline(&mut self, setting: &Setting<'_>, file: InlineFile) -> (PathBuf, Value) {
+        let name = file.name();
+        self.inline.insert(name.clone(), file);
+        (setting.folders.inline.join(&name), json!({"content": name}))
     }
 }
 
@@ -151,7 +193,7 @@ fn plain(mount: &Mount, typ: MountType, source: Option<String>) -> EngineMount {
     }
 }
 
-fn bind_options(bind: &Bind) -> Option<MountBindOptions> {
+fn bind_options(bind: &Bind, on_host: bool) -> Option<MountBindOptions> {
     let propagation = match bind.propagation.as_deref() {
         Some("private") => Some(MountBindOptionsPropagationEnum::PRIVATE),
         Some("rprivate") => Some(MountBindOptionsPropagationEnum::RPRIVATE),
@@ -161,7 +203,15 @@ fn bind_options(bind: &Bind) -> Option<MountBindOptions> {
         Some("rslave") => Some(MountBindOptionsPropagationEnum::RSLAVE),
         Some(_) | None => None,
     };
-    propagation.map(|propagation| MountBindOptions { propagation: Some(propagation), ..MountBindOptions::default() })
+    let recursive = |word: &str| (bind.recursive.as_deref() == Some(word)).then_some(true);
+    let options = MountBindOptions {
+        propagation,
+        non_recursive: recursive("disabled"),
+        read_only_non_recursive: recursive("writable"),
+        read_only_force_recursive: recursive("readonly"),
+        create_mountpoint: (on_host && bind.create_host_path).then_some(true),
+    };
+    (options != MountBindOptions::default()).then_some(options)
 }
 
 /// The digest of a file of the bundle, or of everything in one of its folders.

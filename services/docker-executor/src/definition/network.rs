@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bollard::models::{EndpointIpamConfig, EndpointSettings, Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest};
-use orrery_compose::model::{Attachment, Network, Strings, Volume};
+use orrery_compose::model::{Attachment, IpamPool, Network, Strings, Volume};
 use orrery_compose::{Project, Service};
 
 use super::facts::Facts;
@@ -14,42 +14,62 @@ fn map(values: &Strings) -> Option<HashMap<String, String>> {
 }
 
 pub(super) fn network_spec(key: &str, network: &Network) -> NetworkSpec {
-    let pool = |pool: &orrery_compose::model::IpamPool| IpamConfig {
-        subnet: pool.subnet.clone(),
-        ip_range: pool.ip_range.clone(),
-        gateway: pool.gateway.map(|ip| ip.to_string()),
-        auxiliary_addresses: map(&pool.aux_addresses),
-    };
-    let pools: Vec<IpamConfig> = network.ipam.iter().map(pool).collect();
-    let manages = network.ipam_driver.is_some() || !pools.is_empty() || !network.ipam_options.is_empty();
+    let Network {
+        place,
+        name,
+        external,
+        driver,
+        driver_opts,
+        ipam_driver,
+        ipam,
+        ipam_options,
+        internal,
+        attachable,
+        enable_ipv4,
+        enable_ipv6,
+        labels,
+    } = network;
+    let pools: Vec<IpamConfig> = ipam.iter().map(pool).collect();
+    let manages = ipam_driver.is_some() || !pools.is_empty() || !ipam_options.is_empty();
     let body = NetworkCreateRequest {
-        name: network.name.value.clone(),
-        driver: Some(network.driver.clone().unwrap_or_else(|| "bridge".to_owned())),
-        internal: network.internal.then_some(true),
-        attachable: network.attachable.then_some(true),
+        name: name.value.clone(),
+        driver: Some(driver.clone().unwrap_or_else(|| "bridge".to_owned())),
+        internal: internal.then_some(true),
+        attachable: attachable.then_some(true),
         ipam: manages.then(|| Ipam {
-            driver: network.ipam_driver.clone(),
+            driver: ipam_driver.clone(),
             config: (!pools.is_empty()).then_some(pools),
-            options: map(&network.ipam_options),
+            options: map(ipam_options),
         }),
-        enable_ipv4: network.enable_ipv4,
-        enable_ipv6: network.enable_ipv6,
-        options: map(&network.driver_opts),
-        labels: map(&network.labels),
+        enable_ipv4: *enable_ipv4,
+        enable_ipv6: *enable_ipv6,
+        options: map(driver_opts),
+        labels: map(labels),
         ..NetworkCreateRequest::default()
     };
-    NetworkSpec { external: network.external, facts: Facts::of_request(&body), body, key: key.to_owned() }
+    NetworkSpec { external: *external, facts: Facts::of_request(&body), body, place: place.clone(), key: key.to_owned() }
+}
+
+fn pool(pool: &IpamPool) -> IpamConfig {
+    let IpamPool { place: _, subnet, gateway, ip_range, aux_addresses } = pool;
+    IpamConfig {
+        subnet: subnet.clone(),
+        ip_range: ip_range.clone(),
+        gateway: gateway.map(|ip| ip.to_string()),
+        auxiliary_addresses: map(aux_addresses),
+    }
 }
 
 pub(super) fn volume_spec(key: &str, volume: &Volume) -> VolumeSpec {
+    let Volume { place, name, external, driver, driver_opts, labels } = volume;
     let body = VolumeCreateRequest {
-        name: Some(volume.name.value.clone()),
-        driver: Some(volume.driver.clone().unwrap_or_else(|| "local".to_owned())),
-        driver_opts: map(&volume.driver_opts),
-        labels: map(&volume.labels),
+        name: Some(name.value.clone()),
+        driver: Some(driver.clone().unwrap_or_else(|| "local".to_owned())),
+        driver_opts: map(driver_opts),
+        labels: map(labels),
         cluster_volume_spec: None,
     };
-    VolumeSpec { external: volume.external, facts: Facts::of_request(&body), body, key: key.to_owned() }
+    VolumeSpec { external: *external, facts: Facts::of_request(&body), body, place: place.clone(), key: key.to_owned() }
 }
 
 /// A service's networks by their names on the engine, the most important first.
@@ -76,25 +96,65 @@ impl Endpoint {
 }
 
 pub(super) fn endpoints(project: &Project, service: &Service) -> Vec<(String, Endpoint)> {
-    attachments(project, service).into_iter().map(|(name, attachment)| (name, Endpoint(endpoint(service, attachment)))).collect()
+    let mut endpoints: Vec<(String, EndpointSettings)> = attachments(project, service)
+        .into_iter()
+        .map(|(name, attachment)| {
+            let links = links(project, service, &name);
+            (name, EndpointSettings { links, ..endpoint(service, attachment) })
+        })
+        .collect();
+    // The service's own hardware address is that of its first network: two interfaces cannot share one.
+    if let Some((_, first)) = endpoints.first_mut().filter(|(_, first)| first.mac_address.is_none()) {
+        first.mac_address.clone_from(&service.mac_address);
+    }
+    endpoints.into_iter().map(|(name, endpoint)| (name, Endpoint(endpoint))).collect()
 }
 
+/// Further names under which this service alone finds others, on a network that both are in. They lead to the other
+/// service's name, not to one of its containers, so that they hold when those are replaced.
+fn links(project: &Project, service: &Service, network: &str) -> Option<Vec<String>> {
+    let there = |other: &Service| attachments(project, other).iter().any(|(name, _)| name == network);
+    let link = |(other, name): &(String, String)| {
+        let linked = project.services.get(other).filter(|linked| name != other && there(linked))?;
+        Some(format!("{}:{name}", linked.name))
+    };
+    let links: Vec<String> = service.links.iter().filter_map(link).collect();
+    (!links.is_empty()).then_some(links)
+}
+
+/// The option by which the engine's drivers name an interface.
+const INTERFACE_NAME: &str = "com.docker.network.endpoint.ifname";
+
 fn endpoint(service: &Service, attachment: &Attachment) -> EndpointSettings {
-    let mut aliases = attachment.aliases.clone();
+    let Attachment {
+        place: _,
+        aliases,
+        ipv4_address,
+        ipv6_address,
+        link_local_ips,
+        mac_address,
+        // The order of the networks: see `attachments`.
+        priority: _,
+        gw_priority,
+        interface_name,
+        driver_opts,
+    } = attachment;
+    let mut aliases = aliases.clone();
     aliases.push(service.name.clone());
-    let fixed = attachment.ipv4_address.is_some() || attachment.ipv6_address.is_some() || !attachment.link_local_ips.is_empty();
+    let fixed = ipv4_address.is_some() || ipv6_address.is_some() || !link_local_ips.is_empty();
     let ipam = fixed.then(|| EndpointIpamConfig {
-        ipv4_address: attachment.ipv4_address.map(|ip| ip.to_string()),
-        ipv6_address: attachment.ipv6_address.map(|ip| ip.to_string()),
-        link_local_ips: (!attachment.link_local_ips.is_empty())
-            .then(|| attachment.link_local_ips.iter().map(ToString::to_string).collect()),
+        ipv4_address: ipv4_address.map(|ip| ip.to_string()),
+        ipv6_address: ipv6_address.map(|ip| ip.to_string()),
+        link_local_ips: (!link_local_ips.is_empty()).then(|| link_local_ips.iter().map(ToString::to_string).collect()),
     });
+    let named = interface_name.iter().map(|name| (INTERFACE_NAME.to_owned(), name.clone()));
+    let options: HashMap<String, String> = driver_opts.clone().into_iter().chain(named).collect();
     EndpointSettings {
         ipam_config: ipam,
         aliases: Some(aliases),
-        mac_address: attachment.mac_address.clone().or_else(|| service.mac_address.clone()),
-        driver_opts: (!attachment.driver_opts.is_empty()).then(|| attachment.driver_opts.clone().into_iter().collect()),
-        gw_priority: (attachment.gw_priority != 0).then_some(attachment.gw_priority),
+        mac_address: mac_address.clone(),
+        driver_opts: (!options.is_empty()).then_some(options),
+        gw_priority: (*gw_priority != 0).then_some(*gw_priority),
         ..EndpointSettings::default()
     }
 }

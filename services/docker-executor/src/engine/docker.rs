@@ -20,7 +20,7 @@ use super::events::{ContainerEvent, EventHub};
 use super::gate::{Glimpse, Outcome, Until, Verdict, judge};
 use super::listing::found;
 use super::observed::{Observed, Scope, State};
-use super::{Act, Connection, Effect, Engine, NewContainer, Say, images, inspect, listing};
+use super::{Act, Connection, Effect, Engine, NewContainer, Probed, Say, images, inspect, listing};
 use crate::definition::identity as labels;
 
 /// How much longer than its grace a stop may take.
@@ -150,6 +150,13 @@ impl Engine for DockerEngine {
             all
         })
         .await
+    }
+
+    async fn probes(&self, id: &str) -> Vec<Probed> {
+        let Ok(docker) = self.connection.docker().await else { return Vec::new() };
+        let answer = docker.inspect_container(id, None::<InspectContainerOptions>).await;
+        let health = answer.ok().and_then(|answer| answer.state).and_then(|state| state.health);
+        health.map(inspect::probes).unwrap_or_default()
     }
 
     async fn processors(&self) -> usize {

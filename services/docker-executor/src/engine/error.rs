@@ -68,9 +68,10 @@ impl EngineError {
 
 /// The table: a status (0 for any), words of the message (empty for any), and what they mean. The first row that fits
 /// decides.
-const TABLE: [(u16, &str, Class, &str); 32] = [
+const TABLE: [(u16, &str, Class, &str); 33] = [
     (0, "port is already allocated", Class::Refuse, "port_taken"),
     (0, "address already in use", Class::Refuse, "port_taken"),
+    (0, "does not match the specified platform", Class::Refuse, "image_platform"),
     (0, "no such image", Class::Refuse, "image_not_found"),
     (0, "manifest unknown", Class::Refuse, "image_not_found"),
     (0, "manifest for ", Class::Refuse, "image_not_found"),

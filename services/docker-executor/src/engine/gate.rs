@@ -9,6 +9,11 @@ use super::observed::State;
 /// How often a container may fall and be started again before that is taken for its nature.
 const RESTARTS_ALLOWED: i64 = 3;
 
+/// The code of a container that ended.
+pub const EXITED: &str = "exited";
+/// The code of a container that its own health check gives up.
+pub const UNHEALTHY: &str = "unhealthy";
+
 /// What to wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Until {
@@ -71,14 +76,14 @@ pub fn judge(until: &Until, now: &Glimpse) -> Verdict {
     }
     match (until, now.state) {
         (Until::Ready { may_finish: true, .. } | Until::Finished, State::Exited) if now.exit_code == 0 => Verdict::Over(Outcome::Met),
-        (_, State::Exited) => failed("exited", format!("ended with exit code {}", now.exit_code)),
-        (_, State::Dead) => failed("exited", "is being removed".to_owned()),
+        (_, State::Exited) => failed(EXITED, format!("ended with exit code {}", now.exit_code)),
+        (_, State::Dead) => failed(EXITED, "is being removed".to_owned()),
         (_, State::Created | State::Restarting) => Verdict::Later(None),
         (Until::Running, State::Running | State::Paused) => Verdict::Over(Outcome::Met),
         (Until::Finished, State::Running | State::Paused) => Verdict::Later(None),
         (Until::Ready { stable, .. }, State::Running | State::Paused) => match now.health {
             Health::Healthy => Verdict::Over(Outcome::Met),
-            Health::Unhealthy => failed("unhealthy", "is unhealthy".to_owned()),
+            Health::Unhealthy => failed(UNHEALTHY, "is unhealthy".to_owned()),
             Health::Starting => Verdict::Later(None),
             Health::None if now.up >= *stable => Verdict::Over(Outcome::Met),
             Health::None => Verdict::Later(Some(stable.saturating_sub(now.up))),

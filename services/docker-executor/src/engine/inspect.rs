@@ -3,10 +3,14 @@
 
 use std::collections::HashMap;
 
-use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum, HostConfig, PortMap};
+use bollard::models::{
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, Health as ContainerHealth, HealthStatusEnum, HealthcheckResult,
+    HostConfig, PortMap,
+};
 use orrery_contracts::{Health, PublishedPort};
 use serde_json::Value;
 
+use super::Probed;
 use super::observed::{Seen, State};
 use crate::definition::Facts;
 use crate::definition::facts;
@@ -102,6 +106,23 @@ pub(crate) fn health(state: &ContainerState) -> Health {
         Some(HealthStatusEnum::STARTING) => Health::Starting,
         Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => Health::None,
     }
+}
+
+/// How many probes are told.
+const PROBES: usize = 3;
+/// How much of what a probe wrote is told, in characters.
+const PROBE_OUTPUT: usize = 2000;
+
+/// What the last probes said, the latest last.
+pub(super) fn probes(health: ContainerHealth) -> Vec<Probed> {
+    let log = health.log.unwrap_or_default();
+    let last = log.len().saturating_sub(PROBES);
+    let probed = |result: HealthcheckResult| {
+        let output = result.output.unwrap_or_default();
+        let output = output.trim().chars().take(PROBE_OUTPUT).collect();
+        Probed { exit_code: result.exit_code.unwrap_or_default(), output }
+    };
+    log.into_iter().skip(last).map(probed).collect()
 }
 
 /// The ports of the host that a container wants; those that the engine chooses are not among them.

@@ -116,7 +116,9 @@ async fn images(docker: &Docker, scope: &Scope) -> Result<BTreeMap<String, SeenI
 /// One image, when it is there.
 pub(super) async fn image(docker: &Docker, name: &str) -> Result<Option<SeenImage>, Error> {
     let Some(answer) = found(docker.inspect_image(name).await)? else { return Ok(None) };
+    let parts = [answer.os, answer.architecture, answer.variant].into_iter().flatten().filter(|part| !part.is_empty());
+    let platform = parts.collect::<Vec<_>>().join("/");
     let test = answer.config.and_then(|config| config.healthcheck).and_then(|check| check.test).unwrap_or_default();
     let probed = test.first().is_some_and(|first| first != "NONE");
-    Ok(answer.id.map(|id| SeenImage { id, probed }))
+    Ok(answer.id.map(|id| SeenImage { id, probed, platform }))
 }

@@ -46,8 +46,20 @@ pub trait Engine: Send + Sync + 'static {
     /// The last lines that a container wrote.
     fn tail(&self, id: &str, lines: u32) -> impl Future<Output = Vec<u8>> + Send;
 
+    /// What the last probes of a container's health said, the latest last; each cut to a few lines.
+    fn probes(&self, id: &str) -> impl Future<Output = Vec<Probed>> + Send;
+
     /// How many processors the engine has; how much is done side by side follows from it.
     fn processors(&self) -> impl Future<Output = usize> + Send;
+}
+
+/// What one probe of a container's health said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// Its exit code; -1 where it was broken off.
+    pub exit_code: i64,
+    /// What it wrote.
+    pub output: String,
 }
 
 /// One action on the engine.

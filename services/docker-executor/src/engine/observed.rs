@@ -147,6 +147,31 @@ pub struct SeenImage {
     pub id: String,
     /// Whether it brings a health check.
     pub probed: bool,
+    /// What it runs on: `linux/amd64`, `linux/arm/v7`.
+    pub platform: String,
+}
+
+impl SeenImage {
+    /// Whether it runs on this platform, which may leave parts out; an empty one is any.
+    #[must_use]
+    pub fn is_for(&self, platform: &str) -> bool {
+        let parts = |text: &str| text.split('/').map(|part| known_as(part).to_owned()).collect::<Vec<_>>();
+        let (mine, wanted) = (parts(&self.platform), parts(platform));
+        // Each of these processors has one variant that goes without saying.
+        let usual = |at: usize, part: &str| {
+            at == 2 && mine.len() == 2 && matches!((mine.get(1).map(String::as_str), part), (Some("arm64"), "v8") | (Some("amd64"), "v1"))
+        };
+        platform.is_empty() || wanted.iter().enumerate().all(|(at, part)| mine.get(at) == Some(part) || usual(at, part))
+    }
+}
+
+fn known_as(part: &str) -> &str {
+    match part {
+        "x86_64" | "x86-64" => "amd64",
+        "aarch64" => "arm64",
+        "armhf" => "arm",
+        other => other,
+    }
 }
 
 /// A container that is not this stack's.
@@ -203,5 +228,27 @@ impl Observed {
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Seen> {
         self.containers.iter().find(|seen| seen.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SeenImage;
+
+    #[test]
+    fn an_image_is_for_a_platform_when_every_part_that_is_named_agrees() {
+        let image = |platform: &str| SeenImage { id: "sha256:1".into(), probed: false, platform: platform.into() };
+        for (has, wanted, fits) in [
+            ("linux/amd64", "", true),
+            ("linux/amd64", "linux/amd64", true),
+            ("linux/amd64", "linux/x86_64", true),
+            ("linux/amd64", "linux", true),
+            ("linux/amd64", "linux/arm64", false),
+            ("linux/arm64", "linux/arm64/v8", true),
+            ("linux/arm/v7", "linux/arm/v6", false),
+            ("linux/arm/v7", "linux/arm", true),
+        ] {
+            assert_eq!(image(has).is_for(wanted), fits, "{has} for {wanted}");
+        }
     }
 }

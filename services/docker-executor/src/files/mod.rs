@@ -7,16 +7,20 @@ mod ignore;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use orrery_contracts::{Bundle, Digest, FileContent, StackId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::definition::{Desired, Facts};
+use crate::definition::{Desired, Facts, InlineFile};
 
 pub use context::archive;
+
+/// When images were pulled.
+const PULLS: &str = "pulls.json";
 
 /// The data folder.
 #[derive(Clone, Debug)]
@@ -81,10 +85,10 @@ impl DataDir {
             // Secrets lie here: nobody on the host but the engine gets in.
             at("closed", &inline, fs::set_permissions(&inline, fs::Permissions::from_mode(0o700)))?;
         }
-        for (digest, bytes) in &desired.inline {
-            let path = inline.join(digest.as_str());
-            if !fs::read(&path).is_ok_and(|there| there == *bytes) {
-                write(&path, &FileContent { bytes: bytes.clone(), executable: false })?;
+        for (name, file) in &desired.inline {
+            let path = inline.join(name);
+            if !is_as(&path, file) {
+                write_owned(&path, &file.bytes, file.mode.unwrap_or(0o644), (file.uid, file.gid))?;
             }
         }
         for folder in &desired.folders {
@@ -142,6 +146,30 @@ impl DataDir {
         self.write(stack, "expected.json", &labels)
     }
 
+    /// How long ago this executor pulled an image, by name: an engine tells only when it last got a new one.
+    #[must_use]
+    pub fn pulled(&self) -> BTreeMap<String, Duration> {
+        let now = seconds();
+        let ago = |(name, at): (String, u64)| Some((name, Duration::from_secs(now.checked_sub(at)?)));
+        self.pulls().into_iter().filter_map(ago).collect()
+    }
+
+    /// Remembers that these images were pulled now.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn remember_pulled(&self, names: &[String]) -> Result<(), FileError> {
+        let now = seconds();
+        let mut all = self.pulls();
+        all.extend(names.iter().map(|name| (name.clone(), now)));
+        let bytes = serde_json::to_vec(&all).unwrap_or_default();
+        write(&self.root.join(PULLS), &FileContent { bytes, executable: false })
+    }
+
+    fn pulls(&self) -> BTreeMap<String, u64> {
+        fs::read(self.root.join(PULLS)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
     fn read<T: DeserializeOwned>(&self, stack: StackId, name: &str) -> Option<T> {
         serde_json::from_slice(&fs::read(self.stack(stack).join(name)).ok()?).ok()
     }
@@ -150,6 +178,10 @@ impl DataDir {
         let bytes = serde_json::to_vec(value).unwrap_or_default();
         write(&self.stack(stack).join(name), &FileContent { bytes, executable: false })
     }
+}
+
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 fn mend(home: &Path, bundle: &Bundle) -> Result<(), FileError> {
@@ -162,14 +194,29 @@ fn mend(home: &Path, bundle: &Bundle) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Whole or not at all: beside, then renamed.
+/// Whether a file has this content, owner and mode.
+fn is_as(path: &Path, file: &InlineFile) -> bool {
+    let right = |there: fs::Metadata| {
+        let mode = there.mode() & 0o7777 == file.mode.unwrap_or(0o644);
+        mode && file.uid.is_none_or(|uid| there.uid() == uid) && file.gid.is_none_or(|gid| there.gid() == gid)
+    };
+    fs::metadata(path).is_ok_and(right) && fs::read(path).is_ok_and(|there| there == file.bytes)
+}
+
 fn write(path: &Path, file: &FileContent) -> Result<(), FileError> {
+    write_owned(path, &file.bytes, if file.executable { 0o755 } else { 0o644 }, (None, None))
+}
+
+/// Whole or not at all: beside, then renamed.
+fn write_owned(path: &Path, bytes: &[u8], mode: u32, (uid, gid): (Option<u32>, Option<u32>)) -> Result<(), FileError> {
     let folder = path.parent().unwrap_or(path);
     at("made", folder, fs::create_dir_all(folder))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = folder.join(format!(".{name}.{}", std::process::id()));
-    at("written", &aside, fs::write(&aside, &file.bytes))?;
-    let mode = if file.executable { 0o755 } else { 0o644 };
+    at("written", &aside, fs::write(&aside, bytes))?;
+    if uid.is_some() || gid.is_some() {
+        at("given its owner", &aside, chown(&aside, uid, gid))?;
+    }
     at("given its mode", &aside, fs::set_permissions(&aside, fs::Permissions::from_mode(mode)))?;
     at("put in its place", path, fs::rename(&aside, path))
 }

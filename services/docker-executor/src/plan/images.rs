@@ -4,7 +4,7 @@ use orrery_compose::model::PullPolicy;
 
 use super::{Circumstances, ImageWork, Refusal, Todo};
 use crate::definition::{Desired, ImageSource, ServiceSpec};
-use crate::engine::Observed;
+use crate::engine::{Observed, Seen};
 
 pub(super) fn plan(desired: &Desired, observed: &Observed, circumstances: &Circumstances, todo: &mut Todo) {
     for service in desired.services.values() {
@@ -20,14 +20,23 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, circumstances: &Circu
                     todo.images.push(work(service, true, reason));
                 }
             }
-            ImageSource::Pull { policy, .. } => pull(service, *policy, here, circumstances.refresh, todo),
+            ImageSource::Pull { policy, platform } => {
+                pull(service, *policy, here, circumstances, todo);
+                if let Some(seen) = observed.images.get(&service.image.reference).filter(|seen| !seen.is_for(platform)) {
+                    other_platform(service, platform, &seen.platform, *policy, observed, circumstances, todo);
+                }
+            }
         }
     }
 }
 
-fn pull(service: &ServiceSpec, policy: PullPolicy, here: bool, refresh: bool, todo: &mut Todo) {
+fn pull(service: &ServiceSpec, policy: PullPolicy, here: bool, circumstances: &Circumstances, todo: &mut Todo) {
+    let last = circumstances.pulled.get(&service.image.reference);
     match policy {
-        PullPolicy::Always if refresh => todo.images.push(work(service, false, "it is pulled at every apply")),
+        PullPolicy::Every(period) if here && circumstances.refresh && last.is_none_or(|ago| *ago >= period) => {
+            todo.images.push(work(service, false, "it was last pulled longer ago than its pull_policy allows"));
+        }
+        PullPolicy::Always if circumstances.refresh => todo.images.push(work(service, false, "it is pulled at every apply")),
         PullPolicy::Never | PullPolicy::Build if !here => {
             let reference = &service.image.reference;
             let message = format!("service {} wants image {reference} without pulling it, and this host does not have it", service.name);
@@ -37,6 +46,24 @@ fn pull(service: &ServiceSpec, policy: PullPolicy, here: bool, refresh: bool, to
             todo.images.push(work(service, false, "this host does not have it"))
         }
         PullPolicy::Missing | PullPolicy::Every(_) | PullPolicy::Always | PullPolicy::Never | PullPolicy::Build => {}
+    }
+}
+
+/// An engine may have an image for several platforms and tell of one: what runs on the right one already is not asked for.
+fn other_platform(
+    service: &ServiceSpec,
+    wanted: &str,
+    seen: &str,
+    policy: PullPolicy,
+    observed: &Observed,
+    circumstances: &Circumstances,
+    todo: &mut Todo,
+) {
+    let runs = |seen: &Seen| seen.service == service.name && seen.facts.get("platform").is_some_and(|platform| platform == wanted);
+    let asked = todo.images.iter().any(|work| work.reference == service.image.reference);
+    let never = matches!(policy, PullPolicy::Never | PullPolicy::Build);
+    if circumstances.refresh && !asked && !never && !observed.containers.iter().any(runs) {
+        todo.images.push(work(service, false, &format!("this host has it for {seen}")));
     }
 }
 

@@ -8,7 +8,8 @@ mod people;
 mod resources;
 mod slots;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use orrery_contracts::{FieldChange, Plan};
 
@@ -30,6 +31,8 @@ pub struct Circumstances {
     pub refresh: bool,
     /// Containers that a stop stopped: they start again although they ended with exit code 0.
     pub stopped: BTreeSet<String>,
+    /// How long ago this executor pulled an image, by the name that it was pulled by.
+    pub pulled: BTreeMap<String, Duration>,
 }
 
 /// What is to be done, for the executor and for people.

@@ -50,6 +50,7 @@ impl DockerExecutor {
             converged: head.as_ref().map_or(0, |head| head.converged),
             refresh: true,
             stopped: self.data.stopped(identity.stack),
+            pulled: self.data.pulled(),
             ..Circumstances::default()
         };
         Ok(plan(&desired, &observed, &circumstances).shown(&desired))

@@ -1,11 +1,14 @@
 //! The real engine for tests, and one tiny image made on it.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use bollard::query_parameters::{CreateImageOptions, ListContainersOptions, RemoveContainerOptions};
 use futures::StreamExt;
 use orrery_docker_executor::engine::{Connection, DockerEngine};
+use rustix::fs::{FlockOperation, flock};
 
 use super::support::IMAGE;
 
@@ -22,13 +25,15 @@ pub async fn engine() -> DockerEngine {
     engine
 }
 
-async fn make_image(engine: &DockerEngine) {
+/// Makes the test image where the engine has none; once, though many tests ask at once.
+pub async fn make_image(engine: &DockerEngine) {
+    let _lock = tokio::task::spawn_blocking(lock).await.unwrap();
     let docker = engine.connection().docker().await.unwrap();
     if docker.inspect_image(IMAGE).await.is_ok() {
         return;
     }
-    let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().map(Path::new).find(|path| path.exists());
-    let busybox = busybox.expect("a static busybox is needed: apt-get install busybox-static");
+    let folder = tempfile::tempdir().unwrap();
+    let busybox = busybox(folder.path());
     let (name, tag) = IMAGE.split_once(':').unwrap();
     let options = CreateImageOptions {
         from_src: Some("-".into()),
@@ -37,10 +42,28 @@ async fn make_image(engine: &DockerEngine) {
         changes: vec!["ENV PATH=/bin".into()],
         ..CreateImageOptions::default()
     };
-    let mut progress = std::pin::pin!(docker.create_image(Some(options), Some(bollard::body_full(root(busybox).into())), None));
+    let mut progress = std::pin::pin!(docker.create_image(Some(options), Some(bollard::body_full(root(&busybox).into())), None));
     while let Some(info) = progress.next().await {
         info.unwrap();
     }
+}
+
+fn lock() -> File {
+    let lock = File::create(std::env::temp_dir().join("orrery-test-images.lock")).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    lock
+}
+
+/// The static busybox of Debian's package: the one that is installed, else one that is fetched beside.
+fn busybox(folder: &Path) -> PathBuf {
+    let installed = ["/bin/busybox", "/usr/bin/busybox"].map(PathBuf::from);
+    if let Some(found) = installed.into_iter().find(|path| path.exists()) {
+        return found;
+    }
+    let script = "apt-get download -q busybox-static && dpkg -x busybox-static_*.deb .";
+    let fetched = Command::new("sh").args(["-ec", script]).current_dir(folder).output().unwrap();
+    let found = ["bin/busybox", "usr/bin/busybox"].map(|path| folder.join(path)).into_iter().find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("no static busybox: install busybox-static. {}", String::from_utf8_lossy(&fetched.stderr)))
 }
 
 fn root(busybox: &Path) -> Vec<u8> {

@@ -80,6 +80,14 @@ pub fn desired(identity: &Identity, services: Vec<Service>) -> Desired {
 pub async fn apply<E: Engine, L: Ledger>(engine: &E, ledger: &L, desired: &Desired, converged: u64) -> Result<String, RunError> {
     let site = Site::new(engine, ledger).await;
     let context = |_: &orrery_docker_executor::definition::BuildOrder| Bytes::new();
-    let apply = Apply { desired, converged, should_run: true, stopped: Default::default(), refresh: true, context: &context };
+    let apply = Apply {
+        desired,
+        converged,
+        should_run: true,
+        stopped: Default::default(),
+        pulled: Default::default(),
+        refresh: true,
+        context: &context,
+    };
     converge::apply(&site, &apply).await
 }

@@ -83,6 +83,9 @@ fn bind(mount: &Cursor<'_>, context: &Context<'_>, problems: &mut Vec<Problem>) 
         }
     };
     let options = mount.get("bind");
+    if let Some(options) = &options {
+        bind_options(options, &source, mount.flag("read_only"), problems);
+    }
     let options = options.as_ref();
     Some(MountKind::Bind(Bind {
         source,
@@ -91,6 +94,33 @@ fn bind(mount: &Cursor<'_>, context: &Context<'_>, problems: &mut Vec<Problem>) 
         selinux: options.and_then(|options| options.text("selinux")),
         recursive: options.and_then(|options| options.text("recursive")),
     }))
+}
+
+const PROPAGATIONS: [&str; 6] = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
+
+/// What an engine would refuse, or an older one pass over.
+fn bind_options(options: &Cursor<'_>, source: &BindSource, read_only: bool, problems: &mut Vec<Problem>) {
+    if let Some(propagation) = options.text("propagation").filter(|word| !PROPAGATIONS.contains(&word.as_str())) {
+        let problem = Problem::refused(&options.key_place("propagation"), format!("{propagation:?} is no propagation"));
+        problems.push(problem.hint(format!("Write one of {}.", PROPAGATIONS.join(", "))));
+    }
+    let makes = options.flag("create_host_path") || !matches!(source, BindSource::Host(_));
+    if options.get("selinux").is_some() && (!makes || options.get("recursive").is_some()) {
+        let message = "the engine takes selinux only with create_host_path and without recursive";
+        problems
+            .push(Problem::refused(&options.key_place("selinux"), message).hint("Write create_host_path: true, and leave recursive out."));
+    }
+    match options.text("recursive").as_deref() {
+        Some("readonly") if !read_only => {
+            let problem = Problem::refused(&options.key_place("recursive"), "recursive: readonly is for mounts that are read-only");
+            problems.push(problem.hint("Add read_only: true to the mount."));
+        }
+        Some("readonly" | "writable") => {
+            let message = "recursive: readonly and writable need an engine with API 1.44 or newer";
+            problems.push(Problem::note(&options.key_place("recursive"), message));
+        }
+        Some(_) | None => {}
+    }
 }
 
 fn volume(mount: &Cursor<'_>) -> MountKind {
@@ -147,9 +177,21 @@ pub(super) fn file_mounts(service: &Cursor<'_>, key: &str, problems: &mut Vec<Pr
             None => format!("{folder}/{source}"),
         };
         let mode = mount.get("mode").and_then(|mode| mode.node.as_scalar().and_then(units::mode));
-        Some(FileMount { place: mount.place(), source, target, uid: mount.text("uid"), gid: mount.text("gid"), mode })
+        let (uid, gid) = (number(mount, "uid", problems), number(mount, "gid", problems));
+        Some(FileMount { place: mount.place(), source, target, uid, gid, mode })
     };
     mounts.items().iter().filter_map(&mut mount).collect()
+}
+
+/// The number of a user or group: a name means nothing outside of the image.
+fn number(mount: &Cursor<'_>, key: &str, problems: &mut Vec<Problem>) -> Option<u32> {
+    let text = mount.text(key)?;
+    let number = text.parse().ok();
+    if number.is_none() {
+        let problem = Problem::refused(&mount.key_place(key), format!("{key} is {text:?}, and must be a number"));
+        problems.push(problem.hint("Write the number that the image gives to this name."));
+    }
+    number
 }
 
 pub(super) fn volumes_from(service: &Cursor<'_>) -> Vec<Spanned<VolumesFrom>> {

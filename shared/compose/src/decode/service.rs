@@ -25,6 +25,7 @@ pub(super) fn service(name: &str, cursor: &Cursor<'_>, place: Place, context: &C
     if cursor.text("image").is_none() && cursor.get("build").is_none() && cursor.get("provider").is_none() {
         problems.push(Problem::invalid(&place, format!("the service {name} has no image and no build")).hint("Add image: or build:."));
     }
+    empty_command(cursor, problems);
     Service {
         name: name.to_owned(),
         place,
@@ -117,6 +118,14 @@ pub(super) fn service(name: &str, cursor: &Cursor<'_>, place: Place, context: &C
     }
 }
 
+/// The engine tells an empty command from none only together with an entrypoint.
+fn empty_command(service: &Cursor<'_>, problems: &mut Vec<Problem>) {
+    if service.get("entrypoint").is_none() && service.command("command").is_some_and(|words| words.is_empty()) {
+        let message = "the engine takes an empty command for none, and runs the image's";
+        problems.push(Problem::warning(&service.key_place("command"), message).hint("Leave it out, or write the entrypoint too."));
+    }
+}
+
 fn build(build: &Cursor<'_>, context: &Context<'_>, problems: &mut Vec<Problem>) -> Build {
     let written = build.spanned("context").unwrap_or_default();
     let folder = folder_of(&written, context, problems);
@@ -125,6 +134,11 @@ fn build(build: &Cursor<'_>, context: &Context<'_>, problems: &mut Vec<Problem>)
         problems.push(problem.hint("Keep one of the two."));
     }
     let dockerfile = build.spanned("dockerfile").and_then(|file| dockerfile(&file, folder.as_deref()?, context, problems));
+    let shm_size = build.bytes("shm_size").filter(|size| *size != 0);
+    if shm_size.is_some_and(|size| i32::try_from(size).is_err()) {
+        let problem = Problem::refused(&build.key_place("shm_size"), "a build's /dev/shm is smaller than 2 GiB");
+        problems.push(problem.hint("Write a smaller size, such as 1g."));
+    }
     let platforms = build.texts("platforms");
     if platforms.len() > 1 {
         let place = build.key_place("platforms");
@@ -144,7 +158,7 @@ fn build(build: &Cursor<'_>, context: &Context<'_>, problems: &mut Vec<Problem>)
         pull: build.flag("pull"),
         network: build.text("network"),
         extra_hosts: build.hosts("extra_hosts"),
-        shm_size: build.bytes("shm_size").filter(|size| *size != 0),
+        shm_size,
         ulimits: deploy::ulimits(build),
         isolation: build.text("isolation"),
         platforms,
@@ -340,7 +354,12 @@ fn restart(service: &Cursor<'_>, deploy: &crate::model::Deploy, problems: &mut V
         return match policy.condition.as_deref() {
             Some("none") => Some(Restart::No),
             Some("on-failure") => Some(Restart::OnFailure { max_retries }),
-            Some("any") | None => Some(if max_retries.is_some() { Restart::OnFailure { max_retries } } else { Restart::Always }),
+            Some("any") | None if max_retries.is_some() => {
+                let message = "the engine counts restarts only after a failure: with max_attempts, an end with exit code 0 is final";
+                problems.push(Problem::warning(&place, message).hint("Write condition: on-failure, or leave max_attempts out."));
+                Some(Restart::OnFailure { max_retries })
+            }
+            Some("any") | None => Some(Restart::Always),
             Some(other) => {
                 let problem = Problem::refused(&place, format!("{other:?} is no condition of a restart policy"));
                 problems.push(problem.hint("Write none, on-failure or any."));

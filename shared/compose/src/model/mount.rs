@@ -99,10 +99,10 @@ pub struct FileMount {
     pub source: String,
     /// Absolute path in the container.
     pub target: String,
-    /// Owner.
-    pub uid: Option<String>,
-    /// Group.
-    pub gid: Option<String>,
+    /// Owner; `None` is root.
+    pub uid: Option<u32>,
+    /// Group; `None` is root's.
+    pub gid: Option<u32>,
     /// Permissions.
     pub mode: Option<u32>,
 }

@@ -30,7 +30,7 @@ static BUILD_KEYS: &[Key] = &[
     refused("privileged", Shape::Bool, "Run the build with every privilege.", BUILDKIT),
     refused("secrets", Shape::List(&Shape::Short(&Shape::Object(&FILE_MOUNT))), "Secrets for the build.", BUILDKIT),
     works("tags", Shape::Texts, "Further names for the image."),
-    works("ulimits", Shape::Map(&Shape::Ulimit), "Limits during the build."),
+    idle("ulimits", Shape::Map(&Shape::Ulimit), "Limits during the build.", "A build has the engine's own limits (default-ulimits)."),
     works("platforms", Shape::Texts, "Platforms to build for; one of them at most."),
 ];
 

@@ -26,7 +26,7 @@ static DEPLOY_KEYS: &[Key] = &[
 static UPDATE: Object = Object { what: "an update or rollback section", keys: UPDATE_KEYS, required: &[], extensible: true };
 
 static UPDATE_KEYS: &[Key] = &[
-    idle("parallelism", Shape::Int, "How many at once.", ONE_BY_ONE).emit(Emit::Written),
+    kept("parallelism", Shape::Int, "How many at once; 0 is all."),
     idle("delay", Shape::Duration, "Pause between two.", ONE_BY_ONE),
     idle("failure_action", Shape::Text, "What to do when one fails.", ONE_BY_ONE),
     idle("monitor", Shape::Duration, "How long a new one is watched.", "The health check decides."),

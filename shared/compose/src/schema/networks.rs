@@ -45,7 +45,7 @@ static ATTACHMENT_KEYS: &[Key] = &[
     works("ipv4_address", Shape::Text, "A fixed address."),
     works("ipv6_address", Shape::Text, "A fixed address."),
     works("link_local_ips", Shape::Texts, "Link-local addresses."),
-    works("mac_address", Shape::Text, "A fixed hardware address."),
+    needs("mac_address", Shape::Text, "A fixed hardware address.", "1.44"),
     works("driver_opts", Shape::Settings, "Options of the driver for this connection."),
     works("priority", Shape::Number, "Networks are connected from the highest down."),
     needs("gw_priority", Shape::Number, "The highest gives the default gateway.", "1.48"),
@@ -64,7 +64,7 @@ static VOLUME_KEYS: &[Key] = &[
 pub(super) static SECRET: Object = Object { what: "a secret", keys: SECRET_KEYS, required: &[], extensible: true };
 
 static SECRET_KEYS: &[Key] = &[
-    works("name", Shape::Text, "Name on the engine."),
+    idle("name", Shape::Text, "Name on the engine.", NOT_ON_ENGINE),
     works("environment", Shape::Text, "The variable that holds the content."),
     works("file", Shape::Path, "The file that holds the content."),
     refused("external", Shape::External, "A secret of the engine.", NOT_SWARM),
@@ -77,7 +77,7 @@ static SECRET_KEYS: &[Key] = &[
 pub(super) static CONFIG: Object = Object { what: "a config", keys: CONFIG_KEYS, required: &[], extensible: true };
 
 static CONFIG_KEYS: &[Key] = &[
-    works("name", Shape::Text, "Name on the engine."),
+    idle("name", Shape::Text, "Name on the engine.", NOT_ON_ENGINE),
     works("content", Shape::Text, "The content."),
     works("environment", Shape::Text, "The variable that holds the content."),
     works("file", Shape::Path, "The file that holds the content."),

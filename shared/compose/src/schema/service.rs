@@ -3,7 +3,7 @@
 use super::build::{BUILD, DEVELOP};
 use super::deploy::{DEPLOY, GPU};
 use super::networks::{ATTACHMENT, SERVICE_MODEL};
-use super::{Emit, Key, Object, Shape, WINDOWS, idle, kept, needs, refused, works};
+use super::{Emit, Key, Object, SWARM, Shape, WINDOWS, idle, kept, needs, refused, works};
 
 const HOOKS: &str = "Do it in the entrypoint, or in a service of its own with depends_on.";
 const FOREGROUND: &str = "Only docker compose in a terminal looks at it.";
@@ -14,7 +14,7 @@ pub static SERVICE: Object = Object { what: "a service", keys: SERVICE_KEYS, req
 static SERVICE_KEYS: &[Key] = &[
     idle("develop", Shape::OrNull(&Shape::Object(&DEVELOP)), "What docker compose watch does.", FOREGROUND),
     works("deploy", Shape::OrNull(&Shape::Object(&DEPLOY)), "Replicas, limits and the order of replacement."),
-    works("annotations", Shape::Pairs, "Annotations for the runtime."),
+    needs("annotations", Shape::Pairs, "Annotations for the runtime.", "1.43"),
     idle("attach", Shape::Bool, "Whether docker compose up shows its log.", FOREGROUND).emit(Emit::Written),
     works("build", Shape::Short(&Shape::Object(&BUILD)), "How its image is built."),
     works("blkio_config", Shape::Object(&BLKIO), "Weights and rates of block devices."),
@@ -67,7 +67,7 @@ static SERVICE_KEYS: &[Key] = &[
     works("labels", Shape::Pairs, "Labels of the containers."),
     works("links", Shape::Texts, "Other services under further names."),
     works("logging", Shape::Object(&LOGGING), "Where its log goes."),
-    works("mac_address", Shape::Text, "Hardware address."),
+    needs("mac_address", Shape::Text, "Hardware address on the first network.", "1.44"),
     works("mem_limit", Shape::Bytes, "Memory at most, such as 512m."),
     works("mem_reservation", Shape::Bytes, "Memory that is kept for it."),
     works("mem_swappiness", Shape::Bytes, "Readiness to swap, 0 to 100."),
@@ -214,13 +214,13 @@ static LOGGING_KEYS: &[Key] = &[works("driver", Shape::Text, "The driver."), wor
 static PORT: Object = Object { what: "a port", keys: PORT_KEYS, required: &[], extensible: true };
 
 static PORT_KEYS: &[Key] = &[
-    works("name", Shape::Text, "A name for people."),
-    works("mode", Shape::Text, "host or ingress, which only Swarm tells apart."),
+    idle("name", Shape::Text, "A name for people.", "It is for people; the engine has no names for ports."),
+    idle("mode", Shape::Text, "host or ingress.", SWARM),
     works("host_ip", Shape::Text, "Address of the host."),
     works("target", Shape::Int, "Port of the container."),
     works("published", Shape::Loose, "Port of the host, or a range."),
     works("protocol", Shape::Text, "tcp or udp."),
-    works("app_protocol", Shape::Text, "Protocol of the application, for people."),
+    idle("app_protocol", Shape::Text, "Protocol of the application.", "It is for people; the engine forwards bytes, whatever they are."),
 ];
 
 pub(super) static FILE_MOUNT: Object = Object { what: "a config or secret", keys: FILE_MOUNT_KEYS, required: &[], extensible: true };
@@ -228,8 +228,8 @@ pub(super) static FILE_MOUNT: Object = Object { what: "a config or secret", keys
 static FILE_MOUNT_KEYS: &[Key] = &[
     works("source", Shape::Text, "Its name in the definition."),
     works("target", Shape::Text, "Path in the container."),
-    works("uid", Shape::Text, "Owner."),
-    works("gid", Shape::Text, "Group."),
+    works("uid", Shape::Text, "Number of the owner."),
+    works("gid", Shape::Text, "Number of the group."),
     kept("mode", Shape::Mode, "Permissions, such as 0440."),
 ];
 

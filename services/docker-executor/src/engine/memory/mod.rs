@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use orrery_contracts::Health;
 use tokio::sync::Notify;
 
 use self::world::World;
 use super::error::EngineError;
 use super::gate::{Outcome, Until, Verdict, judge};
 use super::observed::{Observed, Scope, SeenImage, State};
-use super::{Act, Effect, Engine, Say};
+use super::{Act, Effect, Engine, Probed, Say};
 
 /// An engine in memory.
 #[derive(Default)]
@@ -28,14 +29,14 @@ impl MemoryEngine {
     pub fn with_images(names: &[&str]) -> Self {
         let engine = Self::default();
         for name in names {
-            engine.lock().images.insert((*name).to_owned(), SeenImage { id: format!("sha256:{name}"), probed: false });
+            engine.lock().images.insert((*name).to_owned(), image(format!("sha256:{name}")));
         }
         engine
     }
 
     /// Gives an image another content.
     pub fn rebuild(&self, name: &str, id: &str) {
-        self.lock().images.insert(name.to_owned(), SeenImage { id: id.to_owned(), probed: false });
+        self.lock().images.insert(name.to_owned(), image(id.to_owned()));
     }
 
     /// What was done, one line an action.
@@ -78,6 +79,10 @@ impl MemoryEngine {
     }
 }
 
+fn image(id: String) -> SeenImage {
+    SeenImage { id, probed: false, platform: "linux/amd64".to_owned() }
+}
+
 impl Engine for MemoryEngine {
     async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
         Ok(self.lock().observe(scope))
@@ -110,6 +115,12 @@ impl Engine for MemoryEngine {
             .find(|one| one.id == id)
             .map(|one| format!("the last words of {}\n", one.name).into_bytes())
             .unwrap_or_default()
+    }
+
+    async fn probes(&self, id: &str) -> Vec<Probed> {
+        let world = self.lock();
+        let sick = world.containers.iter().any(|one| one.id == id && one.health == Health::Unhealthy);
+        if sick { vec![Probed { exit_code: 1, output: "it does not answer".to_owned() }] } else { Vec::new() }
     }
 
     async fn processors(&self) -> usize {

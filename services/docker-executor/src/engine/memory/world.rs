@@ -35,7 +35,7 @@ pub(super) struct Kept {
     joins: Vec<String>,
     behaviour: Behaviour,
     pub(super) state: State,
-    health: Health,
+    pub(super) health: Health,
     pub(super) exit_code: i64,
     pub(super) starts: u32,
     since: Instant,
@@ -110,7 +110,7 @@ impl World {
 
     fn image(&mut self, reference: &str) -> Effect {
         let id = format!("sha256:{reference}");
-        self.images.insert(reference.to_owned(), SeenImage { id: id.clone(), probed: false });
+        self.images.insert(reference.to_owned(), super::image(id.clone()));
         Effect::made(id)
     }
 

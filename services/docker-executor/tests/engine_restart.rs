@@ -1,0 +1,146 @@
+//! The engine's daemon ends in the middle of an apply and comes back: the apply waits for it, finds its containers
+//! stopped, and goes on. The daemon is the test's own, with folders, a socket and addresses of its own.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::wildcard_enum_match_arm, clippy::print_stderr)]
+
+#[path = "support/engine.rs"]
+mod real;
+mod support;
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use orrery_compose::Service;
+use orrery_compose::model::{Condition, Healthcheck};
+use orrery_docker_executor::converge::{Memory, Script};
+use orrery_docker_executor::engine::{Connection, DockerEngine, Engine, Scope, State};
+use rustix::process::{Pid, Signal, kill_process};
+use support::{after, apply, desired, identity, service};
+
+/// A daemon of one's own. It leaves the host's firewall alone.
+struct Daemon {
+    folder: tempfile::TempDir,
+    process: Option<Child>,
+}
+
+impl Daemon {
+    /// None where this user cannot have one.
+    async fn start() -> Option<Self> {
+        let found = Command::new("dockerd").arg("--version").stdout(Stdio::null()).status().is_ok();
+        if !found || !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        let mut daemon = Self { folder: tempfile::tempdir().unwrap(), process: None };
+        daemon.spawn().await;
+        Some(daemon)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_string_lossy().into_owned()
+    }
+
+    fn host(&self) -> String {
+        format!("unix://{}", self.path("docker.sock"))
+    }
+
+    async fn spawn(&mut self) {
+        let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
+        let mut command = Command::new("dockerd");
+        for (option, value) in [
+            ("--host", self.host()),
+            ("--data-root", self.path("data")),
+            ("--exec-root", self.path("exec")),
+            ("--pidfile", self.path("pid")),
+            ("--bridge", "none".to_owned()),
+            ("--default-address-pool", "base=10.219.0.0/16,size=24".to_owned()),
+        ] {
+            command.arg(option).arg(value);
+        }
+        command.args(["--iptables=false", "--ip6tables=false", "--ip-masq=false", "--userland-proxy=false"]);
+        self.process = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        let connection = Connection::new(self.host());
+        let until = tokio::time::Instant::now() + Duration::from_secs(60);
+        while let Err(error) = connection.docker().await {
+            let said = std::fs::read_to_string(Path::new(&self.path("log"))).unwrap_or_default();
+            assert!(tokio::time::Instant::now() < until, "{error}: {said}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn end(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        let _ = kill_process(Pid::from_child(&process), Signal::TERM);
+        tokio::task::spawn_blocking(move || process.wait()).await.unwrap().unwrap();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = kill_process(Pid::from_child(&process), Signal::TERM);
+            let _ = process.wait();
+        }
+    }
+}
+
+fn slow(name: &str) -> Service {
+    let check = Healthcheck {
+        test: Some(vec!["CMD".into(), "true".into()]),
+        interval: Some(Duration::from_secs(2)),
+        timeout: Some(Duration::from_secs(5)),
+        retries: Some(20),
+        ..Healthcheck::default()
+    };
+    Service { healthcheck: Some(check), ..service(name) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apply_goes_on_when_the_engine_ends_in_the_middle_and_comes_back() {
+    let Some(mut daemon) = Daemon::start().await else {
+        eprintln!("not tried: it needs root and dockerd");
+        return;
+    };
+    let engine = DockerEngine::new(Connection::new(daemon.host()));
+    real::make_image(&engine).await;
+    let identity = identity("restarted");
+    let services = vec![slow("a"), after(slow("b"), "a", Condition::ServiceHealthy), after(slow("c"), "b", Condition::ServiceHealthy)];
+    let stack = desired(&identity, services);
+    let applying = tokio::spawn({
+        let (engine, stack) = (engine.clone(), stack.clone());
+        async move {
+            let ledger = Memory::new(Script::Smooth);
+            let result = apply(&engine, &ledger, &stack, 0).await;
+            (result, ledger.steps())
+        }
+    });
+    until_up(&engine, &stack, 2).await;
+    assert!(!applying.is_finished());
+    daemon.end().await;
+    daemon.spawn().await;
+    let (result, steps) = applying.await.unwrap();
+    assert_eq!(result.as_deref(), Ok("containers: 3 created"), "{steps:#?}");
+    until_up(&engine, &stack, 3).await;
+    let again = apply(&engine, &Memory::new(Script::Smooth), &stack, 1).await;
+    assert_eq!(again.as_deref(), Ok("nothing to do"));
+    let observed = engine.observe(&Scope::of(&stack)).await.unwrap();
+    for seen in observed.containers {
+        let docker = engine.connection().docker().await.unwrap();
+        let options = bollard::query_parameters::RemoveContainerOptions { force: true, v: true, link: false };
+        docker.remove_container(&seen.id, Some(options)).await.unwrap();
+    }
+    daemon.end().await;
+}
+
+async fn until_up(engine: &DockerEngine, stack: &orrery_docker_executor::definition::Desired, wanted: usize) {
+    let until = tokio::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let observed = engine.observe(&Scope::of(stack)).await.unwrap();
+        let up = observed.containers.iter().filter(|seen| seen.state == State::Running).count();
+        if up >= wanted {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < until, "{up} of {wanted} run");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
