@@ -123,7 +123,12 @@ const CHANNELS: [Channel; 18] = [
         &["status.question"],
     ),
     ("commands", "orrery.commands.{publisher}.{id}", "Stream COMMANDS, inside: every command in the one order.", &[]),
-    ("transitions", "orrery.events.command.{seq}", "Stream EVENTS: the transitions of a command, by compare-and-set.", &["event.transition"]),
+    (
+        "transitions",
+        "orrery.events.command.{seq}",
+        "Stream EVENTS: the transitions of a command, by compare-and-set.",
+        &["event.transition"],
+    ),
     ("steps", "orrery.events.command.{seq}.step", "Stream EVENTS: the write-ahead steps of a command.", &["event.step"]),
     ("cancels", "orrery.events.command.{seq}.cancel", "Stream EVENTS: requests to stop a running command.", &["event.cancel"]),
     ("stacks", "orrery.events.stack.{id}", "Stream EVENTS: what became of a stack.", &["event.stack"]),
@@ -147,12 +152,7 @@ const CHANNELS: [Channel; 18] = [
     ("logs", "orrery.rpc.{engine}.{host}.logs", "Lines of containers; frames come on the reply subject.", &["logs.question"]),
     ("control", "orrery.rpc.{engine}.{host}.control.{stream}", "Credit for a streaming answer, and its end.", &["stream.control"]),
     ("heartbeats", "orrery.metrics.heartbeat.{engine}.{host}", "An executor lives, and what it works on.", &["heartbeat"]),
-    (
-        "answers",
-        "{inbox}",
-        "The reply subject of a question: an inbox of its asker.",
-        &["status.answer", "plan.answer", "stream.frame"],
-    ),
+    ("answers", "{inbox}", "The reply subject of a question: an inbox of its asker.", &["status.answer", "plan.answer", "stream.frame"]),
 ];
 
 /// What each variable part of an address means.

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use anyhow::ensure;
+use bollard::query_parameters::{RemoveImageOptions, TagImageOptions};
 use orrery_contracts::rest::{Command, QueueState};
 use orrery_contracts::{StackStatus, Status};
 use orrery_tests::Installation;
+use orrery_tests::bundles::replacing;
+use orrery_tests::images::BUSYBOX;
 use orrery_tests::wait::until_equal;
 use serde_json::json;
 
@@ -54,18 +57,25 @@ fn unreachable_error(command: &Command) -> orrery_contracts::rest::CommandError 
 async fn a_retry_goes_on_when_the_reason_of_the_failure_is_gone() -> anyhow::Result<()> {
     let orrery = Installation::start().await?;
     let (name, port) = (orrery.name("retry"), free_port());
-    let taken = std::net::TcpListener::bind(("0.0.0.0", port))?;
-    orrery.api.create(&name, &crate::small_stacks::web(port, "here", crate::small_stacks::WELL)).await?;
+    let (image, tag) = ("orrery/retry", name.as_str());
+    let web = crate::small_stacks::web(port, "here", crate::small_stacks::WELL);
+    let web = replacing(web, "compose.yaml", BUSYBOX, &format!("{image}:{tag}"))?;
+    orrery.api.create(&name, &web).await?;
     let failed = orrery.api.fails(&format!("/stacks/{name}/apply/1"), json!({})).await?;
-    ensure!(failed.attempt == 1, "{failed:#?}");
+    ensure!(failed.attempt == 1 && failed.error.as_ref().is_some_and(|error| error.message.contains(image)), "{failed:#?}");
 
-    drop(taken);
+    // Somebody makes the image that could not be pulled.
+    let names = TagImageOptions { repo: Some(image.to_owned()), tag: Some(tag.to_owned()) };
+    orrery.engine.docker().tag_image(BUSYBOX, Some(names)).await?;
     orrery.api.retry(&failed.id).await?;
     let command = orrery.api.must_be_done(&failed.id).await?;
     ensure!(command.attempt == 2 && command.error.is_none(), "{command:#?}");
     page_says(port, "here").await?;
     ensure!(orrery.engine.of_project(&name).await?.len() == 2, "the failed attempt has left something");
     ensure!(orrery.api.plan(&name, 1).await?.empty);
+    orrery.api.done(&format!("/stacks/{name}/delete"), json!({})).await?;
+    let gone = RemoveImageOptions { force: true, ..RemoveImageOptions::default() };
+    orrery.engine.docker().remove_image(&format!("{image}:{tag}"), Some(gone), None).await?;
     orrery.end().await
 }
 

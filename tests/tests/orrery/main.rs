@@ -15,6 +15,7 @@ mod live_events;
 mod main_job_nats;
 mod main_job_rest;
 mod on_the_engine;
+mod plans;
 mod rejections;
 mod small_stacks;
 mod two_executors;

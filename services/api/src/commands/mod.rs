@@ -22,5 +22,5 @@ mod writer;
 
 pub(crate) use order::{About, Order};
 pub(crate) use waiting::Expected;
-pub use writer::Writer;
 pub(crate) use writer::Subject;
+pub use writer::Writer;

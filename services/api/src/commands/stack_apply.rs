@@ -12,12 +12,7 @@ use crate::queries::versions::{self, VersionPath};
 use crate::state::Api;
 
 /// Applies a version.
-pub async fn apply(
-    State(api): State<Api>,
-    writer: Writer,
-    At(path): At<VersionPath>,
-    Body(Empty {}): Body<Empty>,
-) -> Answer<Accepted> {
+pub async fn apply(State(api): State<Api>, writer: Writer, At(path): At<VersionPath>, Body(Empty {}): Body<Empty>) -> Answer<Accepted> {
     let same = |action: &Action| matches!(action, Action::StackApply { version, .. } if *version == path.version);
     let stack = match writer.subject(&api, &path.id, same).await? {
         Subject::Stack(stack) => stack,

@@ -13,11 +13,7 @@ use crate::queries::stacks;
 use crate::state::Api;
 
 /// Makes a stack.
-pub async fn create(
-    State(api): State<Api>,
-    writer: Writer,
-    Body(new): Body<NewStack>,
-) -> Answer<Accepted> {
+pub async fn create(State(api): State<Api>, writer: Writer, Body(new): Body<NewStack>) -> Answer<Accepted> {
     let name = stack_name(&new.name)?;
     let bundle = sources::named(&api, new.bundle, new.digest.as_ref()).await?;
     checks::definition_is_valid(&bundle, name.as_str()).await?;

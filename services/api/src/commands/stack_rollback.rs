@@ -13,12 +13,7 @@ use crate::queries::versions::VersionPath;
 use crate::state::Api;
 
 /// Rolls back.
-pub async fn rollback(
-    State(api): State<Api>,
-    writer: Writer,
-    At(path): At<VersionPath>,
-    Body(Empty {}): Body<Empty>,
-) -> Answer<Accepted> {
+pub async fn rollback(State(api): State<Api>, writer: Writer, At(path): At<VersionPath>, Body(Empty {}): Body<Empty>) -> Answer<Accepted> {
     let same = |action: &Action| matches!(action, Action::StackRollback { version, .. } if *version == path.version);
     let stack = match writer.subject(&api, &path.id, same).await? {
         Subject::Stack(stack) => stack,

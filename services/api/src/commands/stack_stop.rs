@@ -12,12 +12,7 @@ use crate::queries::stacks::StackPath;
 use crate::state::Api;
 
 /// Stops the containers of the current version.
-pub async fn stop(
-    State(api): State<Api>,
-    writer: Writer,
-    At(path): At<StackPath>,
-    Body(Empty {}): Body<Empty>,
-) -> Answer<Accepted> {
+pub async fn stop(State(api): State<Api>, writer: Writer, At(path): At<StackPath>, Body(Empty {}): Body<Empty>) -> Answer<Accepted> {
     let stack = match writer.subject(&api, &path.id, |action| matches!(action, Action::StackStop)).await? {
         Subject::Stack(stack) => stack,
         Subject::Repeated(answer) => return Ok(*answer),

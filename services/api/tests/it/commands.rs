@@ -171,7 +171,8 @@ async fn a_deploy_is_one_command_of_any_size_and_knows_what_its_author_saw() {
     let world = World::start().await;
     let admin = world.admin();
     create(&world, "shop").await;
-    let small = admin.clone().with("if-match", "\"1\"").post("/api/v1/stacks/shop/deploy", json!({"bundle": bundle("web:2")})).await.expect(202);
+    let small =
+        admin.clone().with("if-match", "\"1\"").post("/api/v1/stacks/shop/deploy", json!({"bundle": bundle("web:2")})).await.expect(202);
     assert_eq!((&small.json["type"], &small.json["version"]), (&json!("stack.deploy"), &json!(2)));
     let late = admin.clone().with("if-match", "\"1\"").post("/api/v1/stacks/shop/deploy", json!({"bundle": bundle("web:3")})).await;
     assert_eq!(late.expect(412).code(), "edit_conflict");

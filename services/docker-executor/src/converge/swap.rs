@@ -11,7 +11,7 @@ use super::ledger::Ledger;
 use super::make::{self, Ids};
 use super::service::{Bringing, Signals};
 use super::site::{Halt, Site};
-use crate::definition::Desired;
+use crate::definition::{ContainerSpec, Desired};
 use crate::engine::{Act, Engine, Observed, Seen};
 use crate::plan::{SlotAction, Todo};
 
@@ -92,6 +92,6 @@ fn needed_elsewhere(seen: &Seen, desired: &Desired, todo: &Todo) -> bool {
     let starts = todo.slots.iter().filter(|slot| matches!(slot.what, SlotAction::Create | SlotAction::Replace | SlotAction::Start));
     let others = starts.filter(|slot| slot.current.as_ref() != Some(&seen.id));
     let ports = others.filter_map(|slot| desired.services.get(&slot.service)?.containers.iter().find(|spec| spec.number == slot.number));
-    let wanted: Vec<PublishedPort> = ports.flat_map(crate::plan::wanted_ports).collect();
+    let wanted: Vec<PublishedPort> = ports.flat_map(ContainerSpec::published).collect();
     wanted.iter().any(|port| seen.ports.iter().any(|held| crate::plan::collide(port, held)))
 }

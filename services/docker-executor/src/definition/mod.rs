@@ -19,6 +19,7 @@ use bollard::models::{ContainerCreateBody, EndpointSettings, NetworkCreateReques
 use indexmap::IndexMap;
 use orrery_compose::Place;
 use orrery_compose::model::Condition;
+use orrery_contracts::PublishedPort;
 use orrery_contracts::heads::ServiceExpectation;
 
 pub use compile::{Folders, compile};
@@ -170,6 +171,19 @@ impl Desired {
 }
 
 impl ContainerSpec {
+    /// The ports of the host that it publishes.
+    #[must_use]
+    pub fn published(&self) -> Vec<PublishedPort> {
+        let map = self.body.host_config.as_ref().and_then(|host| host.port_bindings.as_ref());
+        map.map(crate::engine::wanted_ports).unwrap_or_default()
+    }
+
+    /// What it mounts from the engine's host.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        let mounts = self.body.host_config.iter().flat_map(|host| host.mounts.iter().flatten());
+        mounts.filter_map(|mount| mount.source.as_deref())
+    }
+
     /// The facts, with the image's id among them.
     #[must_use]
     pub fn facts_with(&self, image_id: &str) -> Facts {

@@ -20,7 +20,7 @@ use super::events::{ContainerEvent, EventHub};
 use super::gate::{Glimpse, Outcome, Until, Verdict, judge};
 use super::listing::found;
 use super::observed::{Observed, Scope, State};
-use super::{Act, Connection, Effect, Engine, NewContainer, Probed, Say, images, inspect, listing};
+use super::{Act, Connection, Effect, Engine, NewContainer, Probed, Say, images, inspect, listing, programs};
 use crate::definition::identity as labels;
 
 /// How much longer than its grace a stop may take.
@@ -116,7 +116,11 @@ impl DockerEngine {
 impl Engine for DockerEngine {
     async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
         let docker = self.connection.docker().await?;
-        listing::look(&docker, scope).await.map_err(|error| self.connection.failed(error))
+        let (host, ports) = (self.connection.host().to_owned(), scope.ports.clone());
+        let programs = tokio::task::spawn_blocking(move || programs::on(&host, &ports));
+        let mut observed = listing::look(&docker, scope).await.map_err(|error| self.connection.failed(error))?;
+        observed.programs = programs.await.unwrap_or_default();
+        Ok(observed)
     }
 
     async fn act(&self, act: &Act, say: Say<'_>) -> Result<Effect, EngineError> {

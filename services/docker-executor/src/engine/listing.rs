@@ -27,7 +27,7 @@ pub(super) async fn look(docker: &Docker, scope: &Scope) -> Result<Observed, Err
     let ids: Vec<String> = ours.into_iter().filter_map(|summary| summary.id).collect();
     let mut containers = inspect_all(docker, ids).await?;
     containers.sort_by(|a, b| (&a.service, a.number, &a.name).cmp(&(&b.service, b.number, &b.name)));
-    Ok(Observed { containers, networks, volumes, images, others: others.into_iter().map(other).collect() })
+    Ok(Observed { containers, networks, volumes, images, others: others.into_iter().map(other).collect(), programs: Vec::new() })
 }
 
 async fn inspect_all(docker: &Docker, ids: Vec<String>) -> Result<Vec<Seen>, Error> {

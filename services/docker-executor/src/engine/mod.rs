@@ -11,6 +11,7 @@ pub(crate) mod inspect;
 mod listing;
 pub mod memory;
 pub mod observed;
+mod programs;
 
 use std::future::Future;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub use events::{ContainerEvent, EventHub};
 pub use gate::{Outcome, Until};
 pub(crate) use inspect::wanted_ports;
 pub use observed::{Observed, Other, Scope, Seen, SeenImage, SeenNetwork, SeenVolume, State};
+pub use programs::Program;
 
 use crate::definition::BuildOrder;
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use orrery_contracts::{Health, PublishedPort, StackId};
 use uuid::Uuid;
 
+use super::programs::Program;
 use crate::definition::identity::{self as labels, Labels};
 use crate::definition::{Desired, Facts, Identity};
 
@@ -19,6 +20,8 @@ pub struct Scope {
     pub networks: BTreeSet<String>,
     /// Volumes by name.
     pub volumes: BTreeSet<String>,
+    /// Ports of the host that it publishes.
+    pub ports: BTreeSet<u16>,
 }
 
 impl Scope {
@@ -30,6 +33,7 @@ impl Scope {
             images: desired.services.values().map(|service| service.image.reference.clone()).collect(),
             networks: desired.networks.keys().cloned().collect(),
             volumes: desired.volumes.keys().cloned().collect(),
+            ports: desired.containers().flat_map(|(_, spec)| spec.published()).map(|port| port.host_port).collect(),
         }
     }
 }
@@ -47,6 +51,8 @@ pub struct Observed {
     pub images: BTreeMap<String, SeenImage>,
     /// Every other container of the engine.
     pub others: Vec<Other>,
+    /// Who listens on the ports that were asked for, the engine's own forwarders included.
+    pub programs: Vec<Program>,
 }
 
 /// A container of the stack.

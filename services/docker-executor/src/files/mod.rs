@@ -61,7 +61,7 @@ impl DataDir {
     /// # Errors
     /// When the folder cannot be written.
     pub fn lay_out(&self, bundle: &Bundle, digest: &Digest) -> Result<(), FileError> {
-        let home = self.root.join("bundles").join(digest.as_str());
+        let home = self.closed("bundles")?.join(digest.as_str());
         if home.is_dir() {
             return mend(&home, bundle);
         }
@@ -91,13 +91,31 @@ impl DataDir {
                 write_owned(&path, &file.bytes, file.mode.unwrap_or(0o644), (file.uid, file.gid))?;
             }
         }
+        let home = self.stack(desired.identity.stack).join("files");
+        if !desired.folders.is_empty() {
+            self.closed("stacks")?;
+        }
         for folder in &desired.folders {
-            let path = self.stack(desired.identity.stack).join("files").join(folder);
+            let path = no_link_on_the_way(&home, folder)?;
             if !path.exists() {
                 at("made", &path, fs::create_dir_all(&path))?;
             }
         }
+        for source in desired.containers().flat_map(|(_, spec)| spec.sources()) {
+            if let Ok(below) = Path::new(source).strip_prefix(&home) {
+                no_link_on_the_way(&home, below)?;
+            }
+        }
         Ok(())
+    }
+
+    /// A folder in which nobody on the host but the engine and this service looks around: files of bundles and values of
+    /// environments may be secrets. What is mounted from it keeps its own mode.
+    fn closed(&self, name: &str) -> Result<PathBuf, FileError> {
+        let path = self.root.join(name);
+        at("made", &path, fs::create_dir_all(&path))?;
+        at("closed", &path, fs::set_permissions(&path, fs::Permissions::from_mode(0o700)))?;
+        Ok(path)
     }
 
     fn stack(&self, stack: StackId) -> PathBuf {
@@ -176,12 +194,26 @@ impl DataDir {
 
     fn write(&self, stack: StackId, name: &str, value: &impl Serialize) -> Result<(), FileError> {
         let bytes = serde_json::to_vec(value).unwrap_or_default();
+        self.closed("stacks")?;
         write(&self.stack(stack).join(name), &FileContent { bytes, executable: false })
     }
 }
 
 fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// The path below `home`, unless a link lies on it: a container that may write there could otherwise have the engine
+/// mount any folder of the host.
+fn no_link_on_the_way(home: &Path, below: impl AsRef<Path>) -> Result<PathBuf, FileError> {
+    let mut path = home.to_owned();
+    for part in below.as_ref().components() {
+        path.push(part);
+        if path.is_symlink() {
+            return at("mounted", &path, Err(io::Error::other("it is a link, which may lead out of the stack's folder; remove it")));
+        }
+    }
+    Ok(path)
 }
 
 fn mend(home: &Path, bundle: &Bundle) -> Result<(), FileError> {
@@ -224,6 +256,16 @@ fn write_owned(path: &Path, bytes: &[u8], mode: u32, (uid, gid): (Option<u32>, O
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_in_the_folder_of_a_stack_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("data")).unwrap();
+        std::os::unix::fs::symlink("/", folder.path().join("data/way-out")).unwrap();
+        assert!(no_link_on_the_way(folder.path(), "data/new/deep").is_ok());
+        let error = no_link_on_the_way(folder.path(), "data/way-out/etc").unwrap_err();
+        assert!(error.path.ends_with("data/way-out"), "{error}");
+    }
 
     #[test]
     fn a_bundle_is_laid_out_once_and_mended_when_somebody_wrote_to_it() {

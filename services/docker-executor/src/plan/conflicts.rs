@@ -4,8 +4,7 @@ use orrery_contracts::PublishedPort;
 
 use super::{Refusal, SlotAction, SlotWork, Todo};
 use crate::definition::{ContainerSpec, Desired};
-use crate::engine::Observed;
-use crate::engine::Other;
+use crate::engine::{Observed, Other, Program, State};
 
 pub(super) fn check(desired: &Desired, observed: &Observed, todo: &mut Todo) {
     let mut found = Vec::new();
@@ -13,7 +12,7 @@ pub(super) fn check(desired: &Desired, observed: &Observed, todo: &mut Todo) {
         let Some(spec) = spec_of(desired, work) else { continue };
         let already_up = work.what == SlotAction::Update || work.what == SlotAction::Restart;
         if !already_up {
-            found.extend(ports(spec, &observed.others));
+            found.extend(ports(spec, observed));
         }
         found.extend(observed.others.iter().filter(|other| other.name == spec.name).map(|other| name_taken(spec, other)));
     }
@@ -30,26 +29,30 @@ fn name_taken(spec: &ContainerSpec, other: &Other) -> Refusal {
     Refusal { code: "name_taken", message }
 }
 
-pub(crate) fn wanted(spec: &ContainerSpec) -> Vec<PublishedPort> {
-    let map = spec.body.host_config.as_ref().and_then(|host| host.port_bindings.as_ref());
-    map.map(crate::engine::wanted_ports).unwrap_or_default()
-}
-
-fn ports(spec: &ContainerSpec, others: &[Other]) -> Vec<Refusal> {
+fn ports(spec: &ContainerSpec, observed: &Observed) -> Vec<Refusal> {
     let mut found = Vec::new();
-    for port in wanted(spec) {
-        if let Some(holder) = others.iter().find(|other| other.ports.iter().any(|held| collide(&port, held))) {
-            let message = format!("port {}/{} of service {} is held by {}", port.host_port, port.protocol, spec.service, holder.whose());
-            found.push(Refusal { code: "port_taken", message });
-        }
+    for port in spec.published() {
+        let container = observed.others.iter().find(|other| other.ports.iter().any(|held| collide(&port, held)));
+        let Some(holder) = container.map(Other::whose).or_else(|| program(&port, observed)) else { continue };
+        let message = format!("port {}/{} of service {} is held by {holder}", port.host_port, port.protocol, spec.service);
+        found.push(Refusal { code: "port_taken", message });
     }
     found
+}
+
+/// The program that holds a port. Where a container of ours runs with this port, the listener is the engine's forwarder.
+fn program(port: &PublishedPort, observed: &Observed) -> Option<String> {
+    let running = observed.containers.iter().filter(|seen| seen.state == State::Running);
+    if running.flat_map(|seen| &seen.ports).any(|held| collide(port, held)) {
+        return None;
+    }
+    observed.programs.iter().find(|program| collide(port, &program.port)).map(Program::words)
 }
 
 /// Two services of one version that want one port of the host.
 fn twice(desired: &Desired) -> Vec<Refusal> {
     let all: Vec<(&ContainerSpec, PublishedPort)> =
-        desired.containers().flat_map(|(_, spec)| wanted(spec).into_iter().map(move |port| (spec, port))).collect();
+        desired.containers().flat_map(|(_, spec)| spec.published().into_iter().map(move |port| (spec, port))).collect();
     let mut found = Vec::new();
     for (at, (spec, port)) in all.iter().enumerate() {
         let mut before = all.iter().take(at);

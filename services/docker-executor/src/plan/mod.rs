@@ -16,7 +16,7 @@ use orrery_contracts::{FieldChange, Plan};
 use crate::definition::Desired;
 use crate::engine::{Observed, Seen};
 
-pub(crate) use conflicts::{collide, wanted as wanted_ports};
+pub(crate) use conflicts::collide;
 pub use ending::{Stack, delete_plan, layers, stack_of, stop_plan};
 pub use slots::{Leftovers, leftovers};
 

@@ -2,7 +2,7 @@
 //! stack also follows the containers that it gets later.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::{Client, Message};
@@ -11,6 +11,7 @@ use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions, 
 use futures::StreamExt;
 use orrery_contracts::rpc::{LogLine, LogsQuestion, StreamFrame};
 use orrery_contracts::{Code, Problem, StackId, Time};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -21,8 +22,12 @@ use crate::engine::{ContainerEvent, DockerEngine, EngineError};
 
 /// How many lines travel in one frame.
 const LINES: usize = 200;
+/// How much text travels in one frame: escaped it still fits into a message.
+const TEXT: usize = 96 * 1024;
 /// The longest line that is sent; what is behind is cut off.
 const LONGEST: usize = 16 * 1024;
+/// How many lines of a container are told when nobody says how many.
+const UNLESS_TOLD: u32 = 10_000;
 /// How long lines are gathered for one frame while they come in.
 const GATHER: Duration = Duration::from_millis(40);
 
@@ -55,15 +60,16 @@ async fn tell(engine: &Arc<DockerEngine>, asked: &LogsQuestion, frames: &mut Fra
             }
         }
         lines.sort_by_key(|line| line.time);
-        for some in lines.chunks(LINES) {
-            frames.send(&StreamFrame::Lines(some.to_vec())).await?;
+        let mut lines = lines.into_iter().peekable();
+        while lines.peek().is_some() {
+            frames.send(&StreamFrame::Lines(frame_of(&mut lines))).await?;
         }
         return Ok(Ok(()));
     }
     let (send, mut lines) = mpsc::channel(LINES);
-    let mut followed: HashMap<String, AbortOnDropHandle<()>> = HashMap::new();
+    let mut followed = Followed { engine: Arc::clone(engine), asked: asked.clone(), send, all: HashMap::new() };
     for id in ids {
-        followed.insert(id.clone(), follow(engine, id, asked.clone(), &send, None));
+        followed.begin(id);
     }
     loop {
         tokio::select! {
@@ -73,33 +79,88 @@ async fn tell(engine: &Arc<DockerEngine>, asked: &LogsQuestion, frames: &mut Fra
                 let some = gather(line, &mut lines).await;
                 frames.send(&StreamFrame::Lines(some)).await?;
             }
-            event = events.recv() => {
-                if let Ok(ContainerEvent::Happened { id, action }) = event && action == "start" {
-                    let ours = followed.contains_key(&id) || match asked.stack_id {
-                        Some(stack) => belongs(engine, &id, stack).await,
-                        None => false,
-                    };
-                    if ours {
-                        let before = followed.remove(&id);
-                        // One that was followed before goes on from here; a new one is told from its beginning.
-                        let since = before.is_some().then(crate::commands::now);
-                        let asked = LogsQuestion { since: since.or(asked.since), tail: None, ..asked.clone() };
-                        followed.insert(id.clone(), follow(engine, id, asked, &send, before));
-                    }
-                }
+            event = events.recv() => match event {
+                Ok(ContainerEvent::Happened { id, action }) if action == "start" => followed.started(id).await,
+                Ok(_) => {}
+                // What was missed may have been a start.
+                Err(RecvError::Lagged(_)) => match containers(engine, asked).await {
+                    Ok(ids) => ids.into_iter().for_each(|id| followed.begin_again(id)),
+                    Err(error) => return Ok(Err(error)),
+                },
+                Err(RecvError::Closed) => return Ok(Ok(())),
             }
         }
     }
 }
 
+/// The containers that are followed, and how far each has been told.
+struct Followed {
+    engine: Arc<DockerEngine>,
+    asked: LogsQuestion,
+    send: mpsc::Sender<LogLine>,
+    all: HashMap<String, One>,
+}
+
+struct One {
+    told: Arc<Mutex<Option<Time>>>,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Followed {
+    fn begin(&mut self, id: String) {
+        let told = Arc::default();
+        let task = follow(&self.engine, id.clone(), self.asked.clone(), &self.send, Arc::clone(&told), None);
+        self.all.insert(id, One { told, task });
+    }
+
+    /// One that was followed before goes on behind its last line; a new one is told from its beginning.
+    fn begin_again(&mut self, id: String) {
+        let asked = LogsQuestion { tail: None, ..self.asked.clone() };
+        let (told, before) = match self.all.remove(&id) {
+            Some(one) => (one.told, Some(one.task)),
+            None => (Arc::default(), None),
+        };
+        let task = follow(&self.engine, id.clone(), asked, &self.send, Arc::clone(&told), before);
+        self.all.insert(id, One { told, task });
+    }
+
+    async fn started(&mut self, id: String) {
+        let ours = self.all.contains_key(&id)
+            || match self.asked.stack_id {
+                Some(stack) => belongs(&self.engine, &id, stack).await,
+                None => false,
+            };
+        if ours {
+            self.begin_again(id);
+        }
+    }
+}
+
+/// As many lines as one frame takes.
+fn frame_of(lines: &mut std::iter::Peekable<impl Iterator<Item = LogLine>>) -> Vec<LogLine> {
+    let mut some: Vec<LogLine> = Vec::new();
+    let mut text = 0;
+    while some.len() < LINES {
+        let Some(line) = lines.next_if(|line| some.is_empty() || line.line.len().saturating_add(text) <= TEXT) else { break };
+        text = line.line.len().saturating_add(text);
+        some.push(line);
+    }
+    some
+}
+
 /// What comes at once travels in one frame.
 async fn gather(first: LogLine, lines: &mut mpsc::Receiver<LogLine>) -> Vec<LogLine> {
+    let mut text = first.line.len();
     let mut some = vec![first];
     let until = tokio::time::Instant::now().checked_add(GATHER);
-    while some.len() < LINES {
+    // One line more than fits is still far from too much.
+    while some.len() < LINES && text < TEXT {
         let Some(until) = until else { break };
         match tokio::time::timeout_at(until, lines.recv()).await {
-            Ok(Some(line)) => some.push(line),
+            Ok(Some(line)) => {
+                text = line.line.len().saturating_add(text);
+                some.push(line);
+            }
             Ok(None) | Err(_) => break,
         }
     }
@@ -145,7 +206,7 @@ async fn writer(engine: &DockerEngine, id: &str) -> Result<Writer, EngineError> 
 
 fn options(asked: &LogsQuestion, follow: bool) -> LogsOptions {
     let since = asked.since.map(|since| i32::try_from(since.inner().unix_timestamp()).unwrap_or_default()).unwrap_or_default();
-    let tail = asked.tail.map_or_else(|| "all".to_owned(), |count| count.to_string());
+    let tail = asked.tail.unwrap_or(UNLESS_TOLD).to_string();
     LogsOptions { follow, stdout: true, stderr: true, since, until: 0, timestamps: true, tail }
 }
 
@@ -154,7 +215,8 @@ async fn past(engine: &DockerEngine, id: &str, asked: &LogsQuestion) -> Result<V
     let docker = engine.connection().docker().await?;
     let mut output = std::pin::pin!(docker.logs(id, Some(options(asked, false))));
     let mut lines = Vec::new();
-    while let Some(Ok(chunk)) = output.next().await {
+    while let Some(chunk) = output.next().await {
+        let chunk = chunk.map_err(|error| engine.connection().failed(error))?;
         lines.extend(line(chunk, &writer).filter(|line| asked.since.is_none_or(|since| line.time >= since)));
     }
     Ok(lines)
@@ -165,6 +227,7 @@ fn follow(
     id: String,
     asked: LogsQuestion,
     send: &mpsc::Sender<LogLine>,
+    told: Arc<Mutex<Option<Time>>>,
     before: Option<AbortOnDropHandle<()>>,
 ) -> AbortOnDropHandle<()> {
     let (engine, send) = (Arc::clone(engine), send.clone());
@@ -173,11 +236,15 @@ fn follow(
             // The lines of the life before end by themselves.
             let _ = tokio::time::timeout(Duration::from_secs(2), before).await;
         }
+        let last = *told.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = LogsQuestion { since: last.or(asked.since), ..asked };
         let Ok(writer) = writer(&engine, &id).await else { return };
         let Ok(docker) = engine.connection().docker().await else { return };
         let mut output = std::pin::pin!(docker.logs(&id, Some(options(&asked, true))));
         while let Some(Ok(chunk)) = output.next().await {
-            let Some(line) = line(chunk, &writer).filter(|line| asked.since.is_none_or(|since| line.time >= since)) else { continue };
+            let is_new = |line: &LogLine| asked.since.is_none_or(|since| line.time >= since) && last.is_none_or(|last| line.time > last);
+            let Some(line) = line(chunk, &writer).filter(is_new) else { continue };
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(line.time);
             if send.send(line).await.is_err() {
                 return;
             }

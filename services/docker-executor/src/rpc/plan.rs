@@ -2,7 +2,7 @@
 
 use async_nats::{Client, Message};
 use orrery_contracts::rpc::{Answer, PlanAnswer, PlanQuestion, PlanTarget};
-use orrery_contracts::{Bundle, Code, Digest, Located, Name, Plan, Problem, Role, Severity, StackHead};
+use orrery_contracts::{Bundle, Code, Digest, Located, Name, Plan, Problem, Role, Severity, StackHead, StackId};
 use orrery_queue::JudgeError;
 use orrery_queue::definitions::DefinitionError;
 
@@ -17,7 +17,13 @@ pub(super) async fn answer(executor: &DockerExecutor, client: &Client, question:
         Ok(asked) => executor.plan_for(&asked).await.map_or_else(Answer::Err, Answer::Ok),
         Err(problem) => Answer::Err(*problem),
     };
-    if let Err(error) = client.publish(reply, super::encode(&answer)).await {
+    let mut body = super::encode(&answer);
+    let most = client.server_info().max_payload;
+    if body.len() > most {
+        let detail = format!("the plan has {} bytes, and the broker carries {most}; split the stack", body.len());
+        body = super::encode(&PlanAnswer::Err(Problem::new(Code::TooLarge, detail)));
+    }
+    if let Err(error) = client.publish(reply, body).await {
         tracing::warn!("a plan could not be answered: {error}");
     }
 }
@@ -29,16 +35,22 @@ impl DockerExecutor {
     /// Why nothing can be planned.
     pub async fn plan_for(&self, question: &PlanQuestion) -> Result<Plan, Problem> {
         let head = match question.stack_id {
-            Some(id) => Some(self.definitions.stack_head(id).await.map_err(broker_away)?.ok_or_else(|| no_stack(&id.to_string()))?.value),
+            Some(id) => self.definitions.stack_head(id).await.map_err(broker_away)?.map(|kept| kept.value),
             None => None,
         };
         let (version, bundle, digest) = self.files_of(question, head.as_ref()).await?;
         let installation = self.installation().await.map_err(judged)?;
         let identity = match &head {
             Some(head) => Identity { installation, ..identity_of(head, version, 0) },
-            None => {
-                Identity { installation, owner: question.actor.clone(), project: question.project.clone(), version, ..Identity::default() }
-            }
+            // One that is not made yet, or whose making still waits in the queue.
+            None => Identity {
+                installation,
+                owner: question.actor.clone(),
+                stack: question.stack_id.unwrap_or(StackId::new(uuid::Uuid::nil())),
+                project: question.project.clone(),
+                version,
+                ..Identity::default()
+            },
         };
         let reading = read_definition(&self.data, &identity, &bundle, &digest, self.role_of(&question.actor).await?);
         let Some(desired) = reading.desired else {
@@ -59,7 +71,7 @@ impl DockerExecutor {
     async fn files_of(&self, question: &PlanQuestion, head: Option<&StackHead>) -> Result<(u32, Bundle, Digest), Problem> {
         match &question.target {
             PlanTarget::Version(version) => {
-                let head = head.ok_or_else(|| Problem::new(Code::InvalidRequest, "a version is of a stack"))?;
+                let head = head.ok_or_else(|| Problem::new(Code::NotFound, "there is no such stack"))?;
                 let record = self.definitions.get_version(head.id, *version).await.map_err(broker_away)?;
                 let record = record.ok_or_else(|| Problem::new(Code::NotFound, format!("{} has no version {version}", head.name)))?;
                 let bundle = self.definitions.get_bundle(&record.digest).await.map_err(broker_away)?;
@@ -99,10 +111,6 @@ fn located(problem: orrery_compose::Problem) -> Located {
             orrery_compose::Severity::Note => Severity::Note,
         },
     }
-}
-
-fn no_stack(id: &str) -> Problem {
-    Problem::new(Code::NotFound, format!("there is no stack {id}"))
 }
 
 fn broker_away(error: DefinitionError) -> Problem {

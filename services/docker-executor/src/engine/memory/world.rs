@@ -268,6 +268,7 @@ impl World {
             volumes: volumes.map(|(name, label)| (name.clone(), SeenVolume::of(&scope.identity, label))).collect(),
             images: scope.images.iter().filter_map(|name| Some((name.clone(), self.images.get(name)?.clone()))).collect(),
             others: others.into_iter().map(other).collect(),
+            programs: Vec::new(),
         }
     }
 }
