@@ -19,6 +19,9 @@ pub struct Scope {
     pub networks: BTreeSet<String>,
     /// Volumes by name.
     pub volumes: BTreeSet<String>,
+    /// The stack's containers as a listing tells them: one question for all of them, which does not tell what somebody
+    /// changed by hand. Enough to judge, not to act.
+    pub in_short: bool,
 }
 
 impl Scope {
@@ -30,7 +33,14 @@ impl Scope {
             images: desired.services.values().map(|service| service.image.reference.clone()).collect(),
             networks: desired.networks.keys().cloned().collect(),
             volumes: desired.volumes.keys().cloned().collect(),
+            in_short: false,
         }
+    }
+
+    /// The same in short.
+    #[must_use]
+    pub fn shortly(self) -> Self {
+        Self { in_short: true, ..self }
     }
 }
 
