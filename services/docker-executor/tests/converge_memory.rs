@@ -3,7 +3,9 @@
 
 mod support;
 
-use orrery_compose::model::{Condition, Restart};
+use std::time::Duration;
+
+use orrery_compose::model::{Condition, PullPolicy, Restart};
 use orrery_docker_executor::converge::{Memory, Script};
 use orrery_docker_executor::definition::{Desired, Identity};
 use orrery_docker_executor::engine::memory::MemoryEngine;
@@ -248,4 +250,38 @@ async fn a_container_that_somebody_removes_meanwhile_is_planned_for_anew() {
         apply(&engine, &Memory::new(Script::Smooth), &three(&next(&next(&first)), "2"), 2).await.unwrap();
         assert_eq!(engine.up().len(), 2, "{name} gone after {at}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_is_asked_for_again_when_its_last_pull_is_long_enough_ago() {
+    let engine = MemoryEngine::with_images(&[IMAGE]);
+    let hour = Duration::from_secs(3600);
+    let stack = desired(&identity("shop"), vec![orrery_compose::Service { pull_policy: Some(PullPolicy::Every(hour)), ..service("web") }]);
+    let observed = engine.observe(&Scope::of(&stack)).await.unwrap();
+    for (ago, pulls) in [(None, 1), (Some(hour / 2), 0), (Some(hour), 1)] {
+        let pulled = ago.map(|ago| (IMAGE.to_owned(), ago)).into_iter().collect();
+        let circumstances = Circumstances { refresh: true, pulled, ..Circumstances::default() };
+        assert_eq!(plan::plan(&stack, &observed, &circumstances).images.len(), pulls, "{ago:?}");
+    }
+    let judged = plan::plan(&stack, &observed, &Circumstances::default());
+    assert!(judged.images.is_empty(), "only an apply asks again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_for_another_platform_is_pulled_once() {
+    let engine = MemoryEngine::with_images(&[IMAGE]);
+    let identity = identity("shop");
+    let on = |platform: &str, identity: &Identity| {
+        desired(identity, vec![orrery_compose::Service { platform: Some(platform.to_owned()), ..service("web") }])
+    };
+    apply(&engine, &Memory::new(Script::Smooth), &on("linux/amd64", &identity), 0).await.unwrap();
+    let second = on("linux/arm64", &next(&identity));
+    let observed = engine.observe(&Scope::of(&second)).await.unwrap();
+    let circumstances = Circumstances { converged: 1, refresh: true, ..Circumstances::default() };
+    let todo = plan::plan(&second, &observed, &circumstances);
+    assert_eq!(todo.images.iter().map(|work| work.reason.as_str()).collect::<Vec<_>>(), ["this host has it for linux/amd64"]);
+    assert_eq!(todo.slots[0].reason, "platform changed from linux/amd64 to linux/arm64");
+    apply(&engine, &Memory::new(Script::Smooth), &second, 1).await.unwrap();
+    let again = apply(&engine, &Memory::new(Script::Smooth), &second, 2).await.unwrap();
+    assert_eq!(again, "nothing to do", "an engine may have an image for both and tell of one");
 }

@@ -12,7 +12,7 @@ use bollard::models::{ContainerUpdateBody, NetworkCreateRequest};
 use orrery_docker_executor::definition::identity::{ContainerPlace, Identity};
 use orrery_docker_executor::definition::{Desired, Facts};
 use orrery_docker_executor::engine::memory::MemoryEngine;
-use orrery_docker_executor::engine::{Act, Class, Effect, Engine, EngineError, NewContainer, Outcome, Scope, State, Until};
+use orrery_docker_executor::engine::{Act, Class, Effect, Engine, EngineError, NewContainer, Outcome, Scope, Seen, State, Until};
 use support::{IMAGE, desired, identity, service, with_env, with_port};
 
 async fn act(engine: &impl Engine, act: Act) -> Result<Effect, EngineError> {
@@ -63,6 +63,8 @@ async fn lives(engine: &impl Engine, web: &Desired, name: &str) {
     let image = engine.observe(&scope).await.unwrap().images[IMAGE].id.clone();
     let (_, spec) = web.containers().next().unwrap();
     assert_eq!(now.facts.changes_to(&spec.facts_with(&image)), [], "a container is what it was made as");
+    let short = seen(engine.observe(&scope.clone().shortly()).await.unwrap());
+    assert_eq!(Seen { ports: Vec::new(), ..short }, Seen { ports: Vec::new(), ..now }, "a short look says the same");
     let body = ContainerUpdateBody { memory: Some(64 << 20), memory_swap: Some(128 << 20), ..ContainerUpdateBody::default() };
     act(engine, Act::Update { id: id.clone(), body: Box::new(body) }).await.unwrap();
     assert_eq!(seen(engine.observe(&scope).await.unwrap()).facts.get("mem_limit"), Some(&serde_json::json!(64 << 20)));
@@ -101,8 +103,10 @@ async fn ends(engine: &impl Engine, identity: &Identity) {
         let outcome = engine.wait(&id, &Until::Finished).await.unwrap();
         assert_eq!(outcome == Outcome::Met, code == 0, "{outcome:?}");
         assert!(String::from_utf8(engine.tail(&id, 10).await).unwrap().contains("last words"));
-        let seen = engine.observe(&Scope::of(&job)).await.unwrap().container(&id).cloned().unwrap();
-        assert_eq!((seen.state, seen.exit_code), (State::Exited, code));
+        for scope in [Scope::of(&job), Scope::of(&job).shortly()] {
+            let seen = engine.observe(&scope).await.unwrap().container(&id).cloned().unwrap();
+            assert_eq!((seen.state, seen.exit_code), (State::Exited, code));
+        }
         act(engine, Act::Remove { id, volumes: false }).await.unwrap();
     }
 }

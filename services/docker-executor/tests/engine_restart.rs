@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use orrery_compose::Service;
 use orrery_compose::model::{Condition, Healthcheck};
-use orrery_docker_executor::converge::{Memory, Script};
+use orrery_docker_executor::converge::{Memory, Script, Site, lifecycle};
 use orrery_docker_executor::engine::{Connection, DockerEngine, Engine, Scope, State};
 use rustix::process::{Pid, Signal, kill_process};
 use support::{after, apply, desired, identity, service};
@@ -123,12 +123,8 @@ async fn an_apply_goes_on_when_the_engine_ends_in_the_middle_and_comes_back() {
     until_up(&engine, &stack, 3).await;
     let again = apply(&engine, &Memory::new(Script::Smooth), &stack, 1).await;
     assert_eq!(again.as_deref(), Ok("nothing to do"));
-    let observed = engine.observe(&Scope::of(&stack)).await.unwrap();
-    for seen in observed.containers {
-        let docker = engine.connection().docker().await.unwrap();
-        let options = bollard::query_parameters::RemoveContainerOptions { force: true, v: true, link: false };
-        docker.remove_container(&seen.id, Some(options)).await.unwrap();
-    }
+    // Or the bridge of its network would stay on the host.
+    lifecycle::delete(&Site::new(&engine, &Memory::new(Script::Smooth)).await, &identity, false).await.unwrap();
     daemon.end().await;
 }
 

@@ -54,7 +54,7 @@ async fn an_unhealthy_new_version_gives_way_to_the_old_and_its_log_stays_readabl
     let (name, port) = (orrery.name("ill"), free_port());
     let failed = survives(&orrery, &name, port, &web(port, "new", "echo i am ill; exit 1")).await?;
     let error = failed.error.clone().context("a failed command without an error")?;
-    ensure!(error.code == "unhealthy", "{error:?}");
+    ensure!(error.code == "unhealthy" && error.message.contains("\"i am ill\""), "the error does not say why: {error:?}");
 
     let logs: Vec<_> = failed.steps.iter().filter_map(|step| step.log.clone()).collect();
     let mut kept = String::new();

@@ -137,7 +137,7 @@ impl DockerExecutor {
 
     /// What the containers should be like from now on, so that drift can be told from a change in place.
     async fn remember(&self, stack: orrery_contracts::StackId, ready: &Ready) -> Result<(), RunError> {
-        let observed = self.engine.observe(&Scope::of(&ready.desired)).await;
+        let observed = self.engine.observe(&Scope::of(&ready.desired).shortly()).await;
         let images = observed.map(|observed| observed.images).unwrap_or_default();
         let facts = ready.desired.containers().map(|(service, spec)| {
             let facts = images.get(&service.image.reference).map_or_else(|| spec.facts.clone(), |image| spec.facts_with(&image.id));

@@ -91,7 +91,7 @@ impl DockerExecutor {
 
     /// The stack's name, with digits of its id where another project of the engine or installation has it.
     async fn free_project(&self, head: &StackHead, installation: uuid::Uuid, live: &[StackHead]) -> Result<String, JudgeError> {
-        let scope = Scope { identity: Identity { installation, stack: head.id, ..Identity::default() }, ..Scope::default() };
+        let scope = Scope { identity: Identity { installation, stack: head.id, ..Identity::default() }, ..Scope::default() }.shortly();
         let observed = self.engine.observe(&scope).await.map_err(away)?;
         let taken = |name: &str| {
             live.iter().any(|other| other.project == name) || observed.others.iter().any(|other| other.project.as_deref() == Some(name))
@@ -188,7 +188,7 @@ impl DockerExecutor {
         }
         let mut desired = ready.desired.clone();
         desired.identity.installation = self.installation().await?;
-        let observed = self.engine.observe(&Scope::of(&desired)).await.map_err(away)?;
+        let observed = self.engine.observe(&Scope::of(&desired).shortly()).await.map_err(away)?;
         let circumstances = Circumstances { converged: head.converged, ..Circumstances::default() };
         match plan(&desired, &observed, &circumstances).refusals.first() {
             Some(refusal) => Err(reject(refusal.message.clone())),

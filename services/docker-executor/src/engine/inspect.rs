@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, Health as ContainerHealth, HealthStatusEnum, HealthcheckResult,
-    HostConfig, PortMap,
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum,
+    Health as ContainerHealth, HealthStatusEnum, HealthcheckResult, HostConfig, PortMap,
 };
 use orrery_contracts::{Health, PublishedPort};
 use serde_json::Value;
@@ -43,12 +43,71 @@ pub(crate) fn seen(inspect: ContainerInspectResponse) -> Option<Seen> {
     })
 }
 
-/// The facts of the label, with what the engine says instead where it can differ.
-pub(crate) fn facts_now(label: &HashMap<String, String>, host: &HostConfig, attached: &[String], image_id: Option<&str>) -> Facts {
+/// One of our containers as a listing tells it: what [`seen`] says, without what somebody changed by hand, how often it
+/// was started again, and what it shares.
+pub(super) fn listed(summary: ContainerSummary) -> Option<Seen> {
+    let label = summary.labels.unwrap_or_default();
+    let number = |key: &str| label.get(key).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
+    let attached: Vec<String> = summary.network_settings.and_then(|settings| settings.networks).unwrap_or_default().into_keys().collect();
+    let status = summary.status.unwrap_or_default();
+    let name = summary.names.unwrap_or_default().into_iter().next().unwrap_or_default();
+    Some(Seen {
+        id: summary.id?,
+        name: name.trim_start_matches('/').to_owned(),
+        service: label.get(labels::SERVICE).cloned().unwrap_or_default(),
+        number: u32::try_from(number(labels::NUMBER)).unwrap_or_default(),
+        command: number(labels::COMMAND),
+        version: u32::try_from(number(labels::VERSION)).unwrap_or_default(),
+        facts: attached_facts(written_facts(&label, summary.image_id.as_deref()), &attached),
+        state: listed_state(summary.state),
+        health: listed_health(&status),
+        exit_code: listed_exit_code(&status),
+        restarts: 0,
+        ports: Vec::new(),
+        anonymous: Vec::new(),
+        joins: Vec::new(),
+        depends_on: label.get("com.docker.compose.depends_on").cloned().unwrap_or_default(),
+    })
+}
+
+fn listed_state(state: Option<ContainerSummaryStateEnum>) -> State {
+    match state {
+        Some(ContainerSummaryStateEnum::RUNNING | ContainerSummaryStateEnum::STOPPING) => State::Running,
+        Some(ContainerSummaryStateEnum::PAUSED) => State::Paused,
+        Some(ContainerSummaryStateEnum::RESTARTING) => State::Restarting,
+        Some(ContainerSummaryStateEnum::CREATED) => State::Created,
+        Some(ContainerSummaryStateEnum::REMOVING | ContainerSummaryStateEnum::DEAD) => State::Dead,
+        Some(ContainerSummaryStateEnum::EXITED | ContainerSummaryStateEnum::EMPTY) | None => State::Exited,
+    }
+}
+
+/// `Up 2 minutes (healthy)`.
+fn listed_health(status: &str) -> Health {
+    match status.rsplit_once('(').map(|(_, end)| end.trim_end_matches(')')) {
+        Some("healthy") => Health::Healthy,
+        Some("unhealthy") => Health::Unhealthy,
+        Some("health: starting") => Health::Starting,
+        Some(_) | None => Health::None,
+    }
+}
+
+/// `Exited (137) 3 minutes ago`.
+fn listed_exit_code(status: &str) -> i64 {
+    let code = status.strip_prefix("Exited (").and_then(|rest| rest.split_once(')'));
+    code.and_then(|(code, _)| code.parse().ok()).unwrap_or_default()
+}
+
+fn written_facts(label: &HashMap<String, String>, image_id: Option<&str>) -> Facts {
     let mut known = label.get(labels::FACTS).and_then(|text| Facts::from_label(text)).unwrap_or_default();
     if let Some(id) = image_id {
         known.set(facts::IMAGE_ID, id);
     }
+    known
+}
+
+/// The facts of the label, with what the engine says instead where it can differ.
+pub(crate) fn facts_now(label: &HashMap<String, String>, host: &HostConfig, attached: &[String], image_id: Option<&str>) -> Facts {
+    let mut known = written_facts(label, image_id);
     for (path, value) in changeable(host) {
         // The engine fills in a swap limit of its own beside a memory limit; it is a difference only where one was asked for.
         let unasked = path == "memswap_limit" && known.get(path).is_none();
@@ -58,6 +117,11 @@ pub(crate) fn facts_now(label: &HashMap<String, String>, host: &HostConfig, atta
             None => known.unset(path),
         }
     }
+    attached_facts(known, attached)
+}
+
+/// Without the networks that it is no longer attached to.
+fn attached_facts(mut known: Facts, attached: &[String]) -> Facts {
     let detached: Vec<String> = known
         .under("networks.")
         .filter(|path| !attached.iter().any(|name| path.strip_prefix("networks.") == Some(name)))
@@ -153,4 +217,19 @@ fn joins(host: &HostConfig) -> Vec<String> {
     let modes = [&host.network_mode, &host.ipc_mode, &host.pid_mode];
     let joined = modes.into_iter().flatten().filter_map(|mode| mode.strip_prefix("container:"));
     joined.map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_tells_health_and_exit_code_in_words() {
+        assert_eq!(listed_health("Up 2 minutes (healthy)"), Health::Healthy);
+        assert_eq!(listed_health("Up 2 minutes (health: starting)"), Health::Starting);
+        assert_eq!(listed_health("Up Less than a second (unhealthy)"), Health::Unhealthy);
+        assert_eq!(listed_health("Up 3 hours (Paused)"), Health::None);
+        assert_eq!(listed_health("Exited (137) 3 minutes ago"), Health::None);
+        assert_eq!((listed_exit_code("Exited (137) 3 minutes ago"), listed_exit_code("Up 2 minutes")), (137, 0));
+    }
 }

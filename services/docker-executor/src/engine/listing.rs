@@ -24,8 +24,11 @@ pub(super) async fn look(docker: &Docker, scope: &Scope) -> Result<Observed, Err
         futures::try_join!(docker.list_containers(Some(options)), networks(docker, scope), volumes(docker, scope), images(docker, scope))?;
     let is_ours = |summary: &ContainerSummary| summary.labels.as_ref().is_some_and(|labels| scope.identity.owns(labels));
     let (ours, others): (Vec<_>, Vec<_>) = containers.into_iter().partition(is_ours);
-    let ids: Vec<String> = ours.into_iter().filter_map(|summary| summary.id).collect();
-    let mut containers = inspect_all(docker, ids).await?;
+    let mut containers: Vec<Seen> = if scope.in_short {
+        ours.into_iter().filter_map(inspect::listed).collect()
+    } else {
+        inspect_all(docker, ours.into_iter().filter_map(|summary| summary.id).collect()).await?
+    };
     containers.sort_by(|a, b| (&a.service, a.number, &a.name).cmp(&(&b.service, b.number, &b.name)));
     Ok(Observed { containers, networks, volumes, images, others: others.into_iter().map(other).collect(), programs: Vec::new() })
 }

@@ -22,6 +22,9 @@ pub struct Scope {
     pub volumes: BTreeSet<String>,
     /// Ports of the host that it publishes.
     pub ports: BTreeSet<u16>,
+    /// The stack's containers as a listing tells them: one question for all of them, which does not tell what somebody
+    /// changed by hand. Enough to judge, not to act.
+    pub in_short: bool,
 }
 
 impl Scope {
@@ -34,7 +37,14 @@ impl Scope {
             networks: desired.networks.keys().cloned().collect(),
             volumes: desired.volumes.keys().cloned().collect(),
             ports: desired.containers().flat_map(|(_, spec)| spec.published()).map(|port| port.host_port).collect(),
+            in_short: false,
         }
+    }
+
+    /// The same in short.
+    #[must_use]
+    pub fn shortly(self) -> Self {
+        Self { in_short: true, ..self }
     }
 }
 

@@ -283,4 +283,16 @@ mod tests {
         data.lay_out(&bundle, &digest).unwrap();
         assert_eq!(fs::read_to_string(home.join("conf/a.txt")).unwrap(), "hello");
     }
+
+    #[test]
+    fn pulls_are_remembered_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::new(folder.path());
+        assert!(data.pulled().is_empty());
+        data.remember_pulled(&["nginx:1".into()]).unwrap();
+        data.remember_pulled(&["redis:7".into()]).unwrap();
+        let pulled = data.pulled();
+        assert_eq!(pulled.keys().collect::<Vec<_>>(), ["nginx:1", "redis:7"]);
+        assert!(pulled.values().all(|ago| *ago < Duration::from_secs(60)));
+    }
 }
