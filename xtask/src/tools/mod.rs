@@ -14,6 +14,7 @@ pub(crate) mod npm;
 pub(crate) mod postgres;
 pub(crate) mod wasm;
 pub(crate) mod wasm_bindgen;
+pub(crate) mod wasm_split;
 
 use std::path::PathBuf;
 
