@@ -2,7 +2,7 @@
 // of this folder, the style sheets, the font and the examples; every file under a name with its hash, compressed beside
 // the plain one. `node npm/assemble.mjs --pkg DIR --examples DIR --out DIR [--plain]`
 //
-// DIR of --pkg holds orrery-frontend.js and orrery-frontend_bg.wasm. --plain leaves compression and minification out.
+// DIR of --pkg holds orrery-frontend.js and orrery-frontend_bg.wasm, the same of orrery-checker, and what wasm-split made. --plain leaves compression and minification out.
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import { build } from "esbuild";
+import subsetFont from "subset-font";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const args = Object.fromEntries(process.argv.slice(2).map((arg, at, all) => [arg, all[at + 1] ?? ""]).filter(([key]) => key.startsWith("--")));
@@ -76,6 +77,34 @@ await rm(out, { recursive: true, force: true });
 await mkdir(join(out, "assets"), { recursive: true });
 const examplesUrl = await writeHashed("examples", "json", Buffer.from(JSON.stringify(await examples(args["--examples"] && resolve(args["--examples"])))));
 
+/// What cuts the page's WebAssembly in two names the second half by an address; esbuild knows imports.
+const secondHalf = {
+  name: "second-half",
+  setup(plugin) {
+    plugin.onLoad({ filter: /__wasm_split\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, "utf8");
+      const files = [];
+      const contents = text.replaceAll(/new URL\("(\.\/[^"]+\.wasm)", import\.meta\.url\)/g, (_, file) => `half${files.push(file) - 1}`);
+      return { contents: files.map((file, at) => `import half${at} from "${file}";\n`).join("") + contents, resolveDir: dirname(path) };
+    });
+  },
+};
+
+/// The letters of western languages and the signs that the page itself uses; the rest falls back to the system's font.
+const LETTERS = [[0x20, 0x7e], [0xa0, 0xff], [0x131, 0x131], [0x152, 0x153], [0x2010, 0x2027], [0x2030, 0x203a], [0x202f, 0x202f], [0x20ac, 0x20ac], [0x2190, 0x2199], [0x2212, 0x2212], [0x2713, 0x2717]]
+  .flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, at) => String.fromCodePoint(from + at))).join("");
+
+/// The font with these letters, in the weights that the style sheets use: half of what the package has.
+const smallFont = {
+  name: "small-font",
+  setup(plugin) {
+    plugin.onLoad({ filter: /\.woff2$/ }, async ({ path }) => {
+      const contents = await subsetFont(await readFile(path), LETTERS, { targetFormat: "woff2", variationAxes: { wght: { min: 400, max: 600 } } });
+      return { contents, loader: "file" };
+    });
+  },
+};
+
 const result = await build({
   absWorkingDir: join(here, ".."),
   entryPoints: ["npm/boot.ts", "npm/theme.ts", "style/page.css"],
@@ -93,8 +122,12 @@ const result = await build({
   metafile: true,
   logLevel: "warning",
   define: { EXAMPLES_URL: JSON.stringify(examplesUrl) },
-  alias: { "orrery-wasm": join(pkg, "orrery-frontend.js"), "orrery-wasm-binary": join(pkg, "orrery-frontend_bg.wasm") },
-  loader: { ".wasm": "file", ".woff2": "file" },
+  alias: {
+    "orrery-wasm": join(pkg, "orrery-frontend.js"), "orrery-wasm-binary": join(pkg, "orrery-frontend_bg.wasm"),
+    "orrery-checker": join(pkg, "orrery-checker.js"), "orrery-checker-binary": join(pkg, "orrery-checker_bg.wasm"),
+  },
+  plugins: [secondHalf, smallFont],
+  loader: { ".wasm": "file" },
 });
 
 const names = Object.keys(result.metafile.outputs).map((path) => basename(path));
@@ -103,7 +136,7 @@ const index = (await readFile(join(here, "..", "index.html"), "utf8"))
   .replaceAll("{{style}}", outputOf(result, "style/page.css"))
   .replaceAll("{{theme}}", outputOf(result, "npm/theme.ts"))
   .replaceAll("{{boot}}", outputOf(result, "npm/boot.ts"))
-  .replaceAll("{{wasm}}", `/assets/${names.find((name) => name.endsWith(".wasm"))}`)
+  .replaceAll("{{wasm}}", `/assets/${names.find((name) => name.startsWith("orrery-frontend") && name.endsWith(".wasm"))}`)
   .replaceAll("{{font}}", `/assets/${names.find((name) => name.endsWith(".woff2"))}`)
   .replaceAll("{{icon}}", icon);
 await writeFile(join(out, "index.html"), index);

@@ -6,7 +6,17 @@ import { filesOfDrop, filesOfInput, download } from "./files";
 
 declare const EXAMPLES_URL: string;
 
-let editor: Promise<typeof import("./editor")> | undefined;
+/// Loads a part the first time that it is needed; one that could not be loaded is tried again the next time.
+function once<T>(load: () => Promise<T>): () => Promise<T> {
+  let part: Promise<T> | undefined;
+  return () => (part ??= load().catch((error: unknown) => {
+    part = undefined;
+    throw error;
+  }));
+}
+
+const editor = once(() => import("./editor"));
+const checker = once(() => import("./checker"));
 
 const orrery = {
   examplesUrl: EXAMPLES_URL,
@@ -15,11 +25,21 @@ const orrery = {
   download,
   /// Loads the editor the first time that a page needs it, and puts one into `host`.
   async openEditor(host: HTMLElement, options: unknown) {
-    editor ??= import("./editor");
-    return (await editor).open(host, options as never);
+    return (await editor()).open(host, options as never);
+  },
+  /// Loads the checker the first time that a definition is looked at, and has it look at one.
+  async check(bundle: string, project: string) {
+    return (await checker()).check(bundle, project);
   },
 };
 (globalThis as Record<string, unknown>).orrery = orrery;
+
+/// A panic is a trap: nothing of the page works after it, so that an offer to load again is put over everything.
+function crashed(error: unknown) {
+  if (error instanceof WebAssembly.RuntimeError) document.getElementById("crashed")?.removeAttribute("hidden");
+}
+addEventListener("error", (event) => crashed(event.error));
+addEventListener("unhandledrejection", (event) => crashed(event.reason));
 
 start({ module_or_path: binary }).catch((error: unknown) => {
   console.error(error);

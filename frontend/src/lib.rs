@@ -10,6 +10,7 @@
 
 mod archive;
 mod check;
+mod checker;
 mod diff;
 mod draft;
 mod feed;
@@ -23,6 +24,8 @@ mod words;
 
 #[cfg(target_arch = "wasm32")]
 mod web;
+
+pub use checker::check_json;
 
 /// Puts the page on the screen.
 #[cfg(target_arch = "wasm32")]

@@ -14,13 +14,14 @@ after(async () => {
   await closeBrowser();
 });
 
-for (const [word, look] of Object.entries({ "wide and light": {}, "wide and dark": { dark: true }, "narrow and light": { width: 390, height: 844 } })) {
+for (const [word, look] of Object.entries({ "wide and light": {}, "wide and dark": { dark: true }, "narrow and light": { width: 390, height: 844 }, "narrow and dark": { width: 390, height: 844, dark: true } })) {
   test(`every page is accessible, ${word}`, async (t) => {
     const page = await openPage(t, look);
     for (const path of pages) {
       await page.goto(path);
       await page.getByRole("heading", { level: 1 }).waitFor();
-      await page.getByRole("status", { name: "Loading" }).first().waitFor({ state: "detached" });
+      const loading = page.getByRole("status", { name: "Loading" }).first();
+      await loading.waitFor({ state: "detached" }).catch(() => assert.fail(`${path} does not come to an end of loading`));
       await expectAccessible(page, `${path}, ${word}`);
     }
   });

@@ -47,6 +47,8 @@ enum Chore {
     Tidy,
     /// Build the page.
     Web,
+    /// Renew the pictures of the documentation.
+    Screenshots,
     /// Make the base image of the examples.
     Images,
     /// Renew what is generated: schemas, AsyncAPI, OpenAPI, the permissions table.
@@ -68,6 +70,7 @@ fn main() -> std::process::ExitCode {
         Chore::Test(test) | Chore::Ci(test) => test.run(),
         Chore::Tidy => chores::tidy::run(),
         Chore::Web => chores::web::run(),
+        Chore::Screenshots => chores::screenshots::run(),
         Chore::Images => chores::images::run(),
         Chore::Schemas(schemas) => schemas.run(),
         Chore::Sqlx(sqlx) => sqlx.run(),

@@ -4,8 +4,11 @@
 #![allow(unsafe_code)]
 
 use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
+use orrery_contracts::Bundle;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
+
+use crate::check::Check;
 
 #[wasm_bindgen]
 extern "C" {
@@ -17,6 +20,8 @@ extern "C" {
     fn files_of_input_js(input: &web_sys::HtmlInputElement) -> Promise;
     #[wasm_bindgen(js_namespace = orrery, js_name = download)]
     fn download_js(name: &str, kind: &str, bytes: &[u8]);
+    #[wasm_bindgen(js_namespace = orrery, js_name = check)]
+    fn check_js(bundle: &str, project: &str) -> Promise;
     #[wasm_bindgen(js_namespace = orrery, js_name = examplesUrl, thread_local_v2)]
     static EXAMPLES_URL: String;
 
@@ -31,6 +36,11 @@ extern "C" {
     pub(crate) fn go_to(this: &Editor, line: u32, column: u32);
     #[wasm_bindgen(method)]
     pub(crate) fn close(this: &Editor);
+}
+
+/// What JavaScript threw, in its own words.
+fn words(thrown: &JsValue) -> String {
+    thrown.dyn_ref::<js_sys::Error>().map_or_else(|| "it does not say why".into(), |error| error.message().into())
 }
 
 /// Opens an editor within `host`; `changed` hears each change of its text.
@@ -48,7 +58,15 @@ pub(crate) async fn open_editor(
         let _ = Reflect::set(&options, &key.into(), &value);
     }
     let opened = JsFuture::from(open_editor_js(host, &options)).await;
-    opened.map(JsCast::unchecked_into).map_err(|error| format!("the editor could not be loaded: {error:?}"))
+    opened.map(JsCast::unchecked_into).map_err(|error| format!("the editor could not be loaded: {}", words(&error)))
+}
+
+/// What the checker says of a bundle. The checker is a binary of its own, loaded the first time that it is asked.
+pub(crate) async fn check(bundle: &Bundle, project: &str) -> Result<Check, String> {
+    let bundle = serde_json::to_string(bundle).map_err(|error| error.to_string())?;
+    let told = JsFuture::from(check_js(&bundle, project)).await;
+    let told = told.map_err(|error| format!("the checker could not be loaded: {}", words(&error)))?;
+    serde_json::from_slice(told.as_string().unwrap_or_default().as_bytes()).map_err(|error| error.to_string())
 }
 
 /// The files of a drop, folders walked. The event must still be under way when this is called.
@@ -62,7 +80,7 @@ pub(crate) fn files_of_input(input: &web_sys::HtmlInputElement) -> impl Future<O
 }
 
 async fn read_files(promise: Promise) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let list = JsFuture::from(promise).await.map_err(|error| format!("the files could not be read: {error:?}"))?;
+    let list = JsFuture::from(promise).await.map_err(|error| format!("the files could not be read: {}", words(&error)))?;
     let one = |file: JsValue| {
         let path = Reflect::get(&file, &"path".into()).ok()?.as_string()?;
         let bytes = Uint8Array::new(&Reflect::get(&file, &"bytes".into()).ok()?).to_vec();
@@ -91,12 +109,6 @@ pub(crate) fn document() -> web_sys::Document {
 /// The name of the host as the browser knows it: what ports are links to.
 pub(crate) fn host_name() -> String {
     window().location().hostname().unwrap_or_default()
-}
-
-pub(crate) fn show_crash() {
-    if let Some(element) = document().get_element_by_id("crashed") {
-        let _ = element.remove_attribute("hidden");
-    }
 }
 
 /// Moves the focus to the element with this id.

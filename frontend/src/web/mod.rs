@@ -8,6 +8,7 @@ mod clock;
 mod examples;
 mod http;
 mod js;
+mod later;
 mod live;
 mod load;
 mod nav;
@@ -18,11 +19,7 @@ mod shell;
 mod storage;
 mod toasts;
 
-/// Mounts the page. A panic shows what `index.html` keeps ready for it, with an offer to load again.
+/// Mounts the page. A panic ends it with a trap, for which `npm/boot.ts` shows an offer to load again.
 pub(crate) fn start() {
-    std::panic::set_hook(Box::new(|info| {
-        console_error_panic_hook::hook(info);
-        js::show_crash();
-    }));
     leptos::mount::mount_to_body(app::App);
 }

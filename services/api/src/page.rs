@@ -21,10 +21,11 @@ use crate::auth::Principal;
 use crate::problems::{Answer, Refusal};
 use crate::state::Api;
 
-/// What the page may load: its own files, WebAssembly, and pictures in its own style sheets. Styles may be set from
-/// code, because the editor does so.
-const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
-                      font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; \
+/// What the page may load: its own files, WebAssembly, and pictures in its own style sheets. The editor brings its styles as
+/// objects into a shadow root, so that no style element has to be allowed. Attributes are: the browser itself writes one
+/// when somebody types over a selection.
+const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; style-src-attr 'unsafe-inline'; \
+                      img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; \
                       frame-ancestors 'none'";
 
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");

@@ -1,6 +1,8 @@
-//! The tests of the page: an installation of its own in a folder of its own, a real Chromium, and Node's test runner.
+//! The page in a real Chromium, in front of an installation of its own in a folder of its own: its tests, by Node's test
+//! runner, and its pictures.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -8,39 +10,64 @@ use anyhow::{Context, Result};
 use super::test::{Tally, tallied};
 use crate::folders::{self, Data};
 use crate::shell;
-use crate::tools::{browser, npm};
+use crate::tools::{browser, cargo, npm};
 
+/// Runs the tests of the page.
 pub(crate) fn run() -> Result<Tally> {
-    let tests = folders::repository().join("tests/browser");
-    npm::install(&tests)?;
-    let chromium = browser::find_or_install()?;
-    let folder = tempfile::Builder::new().prefix("orrery-browser-").tempdir_in("/var/tmp")?;
-    let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-    let data = Data::at(folder.path());
-    xtask(&data, &listen, &["up", "--detach", "--no-build"])?;
-    let ran = with_installation(&data, &listen, &tests, &chromium);
-    xtask(&data, &listen, &["down"])?;
-    ran
+    Installation::with(|installation| tallied(installation.npm("test")?.args(["run", "--silent", "test"]), node_tally))
 }
 
-fn with_installation(data: &Data, listen: &str, tests: &std::path::Path, chromium: &std::path::Path) -> Result<Tally> {
-    let secret = |name: &str| folders::read_trimmed(&data.file(name)).with_context(|| format!("{name} is not there"));
-    let mut command = Command::new("npm");
-    command
-        .args(["run", "--silent", "test"])
-        .current_dir(tests)
-        .env("ORRERY_URL", format!("http://{listen}"))
-        .env("ORRERY_DATA_DIR", data.root())
-        .env("ORRERY_USER", "admin")
-        .env("ORRERY_PASSWORD", secret("admin.password")?)
-        .env("ORRERY_TOKEN", secret("admin.token")?)
-        .env("ORRERY_CHROMIUM", chromium);
-    tallied(&mut command, node_tally)
+/// An installation that is there for a browser, and goes again.
+pub(super) struct Installation {
+    data: Data,
+    listen: String,
+    chromium: PathBuf,
 }
 
-fn xtask(data: &Data, listen: &str, arguments: &[&str]) -> Result<()> {
-    // The build of the tests may have put a newer program in the place of the one that runs; this is the running one.
-    shell::loud(shell::command("/proc/self/exe").args(arguments).env("ORRERY_DATA_DIR", data.root()).env("ORRERY_LISTEN", listen))
+impl Installation {
+    /// Brings one up, from what was built before, has it used, and takes it down.
+    pub(super) fn with<T>(used: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        npm::install(&scripts())?;
+        let chromium = browser::find_or_install()?;
+        let folder = tempfile::Builder::new().prefix("orrery-browser-").tempdir_in("/var/tmp")?;
+        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let installation = Self { data: Data::at(folder.path()), listen, chromium };
+        installation.xtask(&["up", "--detach", "--no-build"])?;
+        let outcome = used(&installation);
+        installation.xtask(&["down"])?;
+        outcome
+    }
+
+    /// npm in the folder of the browser's scripts, told where the installation is and how to come in.
+    pub(super) fn npm(&self, purpose: &str) -> Result<Command> {
+        let secret = |name: &str| {
+            folders::read_trimmed(&self.data.file(name)).with_context(|| format!("{name} is not there, and the {purpose} needs it"))
+        };
+        let mut command = Command::new("npm");
+        command
+            .current_dir(scripts())
+            .env("ORRERY_URL", format!("http://{}", self.listen))
+            .env("ORRERY_DATA_DIR", self.data.root())
+            .env("ORRERY_USER", "admin")
+            .env("ORRERY_PASSWORD", secret("admin.password")?)
+            .env("ORRERY_TOKEN", secret("admin.token")?)
+            .env("ORRERY_CHROMIUM", &self.chromium)
+            .env("ORRERY_XTASK", program());
+        Ok(command)
+    }
+
+    fn xtask(&self, arguments: &[&str]) -> Result<()> {
+        shell::loud(shell::command(program()).args(arguments).env("ORRERY_DATA_DIR", self.data.root()).env("ORRERY_LISTEN", &self.listen))
+    }
+}
+
+fn scripts() -> PathBuf {
+    folders::repository().join("tests/browser")
+}
+
+/// This program as it was built last: the file that this process was started from may have been replaced since.
+fn program() -> PathBuf {
+    cargo::built_programs().join("xtask")
 }
 
 /// The lines in which Node sums up: `ℹ pass 12`, `ℹ fail 0` (or `# pass 12`).

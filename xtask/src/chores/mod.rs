@@ -5,6 +5,7 @@ pub(crate) mod browser;
 pub(crate) mod digest;
 pub(crate) mod images;
 pub(crate) mod schemas;
+pub(crate) mod screenshots;
 pub(crate) mod sqlx;
 pub(crate) mod test;
 pub(crate) mod tidy;

@@ -111,7 +111,8 @@ fn failed(name: &str, error: &anyhow::Error, tally: &mut Tally, failures: &mut V
 }
 
 fn lints() -> Result<()> {
-    shell::loud(cargo::cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
+    shell::loud(cargo::cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+    web::lints()
 }
 
 /// The end-to-end tests run the programs, so everything is built first.

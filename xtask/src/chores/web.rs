@@ -12,12 +12,15 @@ use super::digest;
 use crate::folders;
 use crate::say;
 use crate::shell;
-use crate::tools::{cargo, npm, wasm, wasm_bindgen};
+use crate::tools::{cargo, npm, wasm, wasm_bindgen, wasm_split};
 
 /// What goes in.
 const INPUTS: [&str; 6] = ["frontend", "shared/contracts", "shared/compose", "examples", "Cargo.toml", "Cargo.lock"];
 
-const PROGRAM: &str = "orrery-frontend";
+const PAGE: &str = "orrery-frontend";
+
+/// What looks at definitions: a binary of its own, fetched when a definition is first looked at.
+const CHECKER: &str = "orrery-checker";
 
 /// What rustc emits and every browser of the last years reads. `--all-features` would use proposals that none reads yet.
 const FEATURES: [&str; 6] = [
@@ -53,23 +56,24 @@ pub(crate) fn build() -> Result<PathBuf> {
     say::step("page", "building");
     let frontend = folders::repository().join("frontend");
     npm::install(&frontend)?;
-    let binary = compile()?;
-    let parts = bind(&binary)?;
-    optimise(&frontend, &parts)?;
+    let parts = parts()?;
+    for module in WASM_OF_PARTS {
+        optimise(&frontend, &parts.join(module))?;
+    }
     assemble(&frontend, &parts, &out)?;
     fs::write(&mark, inputs)?;
     say::done("page", &format!("{}, {} KB at the first load", out.display(), first_load(&out)? / 1024), began);
     Ok(out)
 }
 
-/// What a browser fetches before it shows anything, compressed as gzip does. The editor comes when it is first needed, and
-/// the examples when they are looked at.
+/// What a browser fetches before it shows anything, compressed as gzip does. What the first screen does not need comes in
+/// the background, the editor and the checker when they are first needed, the examples when they are looked at.
 fn first_load(out: &Path) -> Result<u64> {
     let mut bytes = fs::metadata(out.join("index.html.gz"))?.len();
     for entry in fs::read_dir(out.join("assets"))? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let later = ["editor", "examples", "icon"].iter().any(|part| name.starts_with(part));
+        let later = ["split_later", "editor", "checker", "orrery-checker", "examples", "icon"].iter().any(|part| name.starts_with(part));
         if !later && (name.ends_with(".gz") || name.ends_with(".woff2")) {
             bytes += entry.metadata()?.len();
         }
@@ -77,35 +81,72 @@ fn first_load(out: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
-fn compile() -> Result<PathBuf> {
+/// The lints of what exists for the browser alone.
+pub(crate) fn lints() -> Result<()> {
     let std = wasm::find_or_install()?;
     let mut command = cargo::cargo();
-    command.args(["build", "--package", PROGRAM, "--bin", PROGRAM, "--profile", "web"]);
+    command.args(["clippy", "--package", PAGE]);
     std.apply(&mut command);
-    shell::loud(&mut command).context("the page's WebAssembly could not be built")?;
-    Ok(folders::target().join(wasm::TARGET).join("web").join(format!("{PROGRAM}.wasm")))
+    shell::loud(command.args(["--", "--deny", "warnings"]))
 }
 
-fn bind(binary: &Path) -> Result<PathBuf> {
-    let program = wasm_bindgen::find_or_install()?;
+/// Everything that is WebAssembly, bound to its JavaScript, in one folder.
+fn parts() -> Result<PathBuf> {
     let parts = folders::target().join("page-parts");
+    if parts.is_dir() {
+        fs::remove_dir_all(&parts)?;
+    }
     fs::create_dir_all(&parts)?;
-    shell::quiet(
-        shell::command(program).args(["--target", "web", "--no-typescript", "--remove-name-section", "--out-dir"]).arg(&parts).arg(binary),
-    )
-    .context("wasm-bindgen refused the binary")?;
+    // The cut needs to know what refers to what.
+    let whole = compile(PAGE, &["-Clink-arg=--emit-relocs"])?;
+    bind(&split(&whole, &parts)?, &["--keep-lld-exports"], &parts)?;
+    bind(&compile(CHECKER, &[])?, &[], &parts)?;
     Ok(parts)
 }
 
-fn optimise(frontend: &Path, parts: &Path) -> Result<()> {
-    let binary = parts.join(format!("{PROGRAM}_bg.wasm"));
-    let smaller = parts.join("smaller.wasm");
+/// What [`parts`] makes.
+const WASM_OF_PARTS: [&str; 3] = ["orrery-frontend_bg.wasm", "split_later.wasm", "orrery-checker_bg.wasm"];
+
+fn compile(program: &str, options: &[&str]) -> Result<PathBuf> {
+    let std = wasm::find_or_install()?;
+    let mut command = cargo::cargo();
+    command.args(["rustc", "--package", PAGE, "--bin", program, "--profile", "web"]);
+    std.apply(&mut command);
+    command.arg("--").args(options);
+    shell::loud(&mut command).with_context(|| format!("the WebAssembly of {program} could not be built"))?;
+    Ok(folders::target().join(wasm::TARGET).join("web").join(format!("{program}.wasm")))
+}
+
+/// Cuts what is marked as `wasm_split` in the sources out of the page; answers the rest, which still is to be bound.
+fn split(whole: &Path, parts: &Path) -> Result<PathBuf> {
+    let program = wasm_split::find_or_install()?;
+    shell::quiet(shell::command(program).arg(whole).arg(parts).args(["--target", "web", "--out-name", PAGE]))
+        .context("wasm-split refused the binary")?;
+    Ok(parts.join(format!("{PAGE}.wasm")))
+}
+
+fn bind(binary: &Path, options: &[&str], parts: &Path) -> Result<()> {
+    let program = wasm_bindgen::find_or_install()?;
+    shell::quiet(
+        shell::command(program)
+            .args(["--target", "web", "--no-typescript", "--remove-name-section", "--remove-producers-section"])
+            .args(options)
+            .arg("--out-dir")
+            .arg(parts)
+            .arg(binary),
+    )
+    .with_context(|| format!("wasm-bindgen refused {}", binary.display()))
+    .map(drop)
+}
+
+fn optimise(frontend: &Path, binary: &Path) -> Result<()> {
+    let smaller = binary.with_extension("smaller");
     shell::quiet(
         shell::command("node")
             .arg(frontend.join("node_modules/binaryen/bin/wasm-opt"))
-            .arg("-Oz")
+            .args(["-Oz", "--converge", "--strip-debug", "--strip-producers"])
             .args(FEATURES)
-            .arg(&binary)
+            .arg(binary)
             .arg("-o")
             .arg(&smaller),
     )

@@ -15,6 +15,7 @@ pub(crate) mod postgres;
 pub(crate) mod test_programs;
 pub(crate) mod wasm;
 pub(crate) mod wasm_bindgen;
+pub(crate) mod wasm_split;
 
 use std::path::PathBuf;
 

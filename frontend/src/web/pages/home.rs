@@ -7,9 +7,10 @@ use orrery_contracts::{StackStatus, Status as CommandStatus};
 use crate::progress::Progress;
 use crate::route::{Route, StackTab};
 use crate::web::clock;
+use crate::web::later::{Later, later};
 use crate::web::live::live;
 use crate::web::nav::stack_path;
-use crate::web::parts::{CommandButtons, CommandName, CommandWord, PageHead, ProgressList, Status};
+use crate::web::parts::{CommandButtons, CommandName, CommandWord, PageHead, Status};
 use crate::words::{self, Tone};
 
 #[component]
@@ -23,7 +24,7 @@ pub(crate) fn Home() -> impl IntoView {
             <div class="push"><a class="btn main" href="/stacks/new">"New stack"</a></div>
         </PageHead>
         {move || if none.get() {
-            view! { <super::stacks::NoStacks/> }.into_any()
+            later(|| Later::NoStacks)
         } else {
             view! {
                 <div class="pile">
@@ -136,6 +137,22 @@ fn Attention() -> impl IntoView {
         let stacks = live.known.with(|known| known.by_name());
         stacks.into_iter().filter_map(|stack| trouble(&stack).map(|why| (stack, why))).collect::<Vec<_>>()
     });
+    let row = |(stack, why): (Stack, String)| {
+        let (tone, word) = words::stack_status(stack.status);
+        let id = stack.id.to_string();
+        let repair = stack.current_version.filter(|_| stack.status == StackStatus::Drifted);
+        let repair = repair.map(|version| stack_path(&id, StackTab::Plan(version)));
+        view! {
+            <tr>
+                <td><Status tone=tone word=word/></td>
+                <td><a class="name" href=Route::stack(id.clone()).path()>{stack.name}</a> " " <span class="quiet">{why}</span></td>
+                <td class="end">
+                    {repair.map(|path| view! { <a class="btn small" href=path>"Repair"</a> " " })}
+                    <a class="btn small" href=stack_path(&id, StackTab::Logs)>"Logs"</a>
+                </td>
+            </tr>
+        }
+    };
     view! {
         <section class="card">
             <header><h2>"Wants attention"</h2></header>
@@ -146,16 +163,7 @@ fn Attention() -> impl IntoView {
                     <div class="scroll"><table>
                         <thead class="seen-by-ear"><tr><th>"State"</th><th>"Stack"</th><th>"Ways out"</th></tr></thead>
                         <tbody>
-                        <For each=move || list.get() key=|(stack, why)| (stack.id, why.clone()) let((stack, why))>
-                            <tr>
-                                <td>{let (tone, word) = words::stack_status(stack.status); view! { <Status tone=tone word=word/> }}</td>
-                                <td><a class="name" href=Route::stack(stack.id.to_string()).path()>{stack.name.clone()}</a> " " <span class="quiet">{why}</span></td>
-                                <td class="end">
-                                    {stack.current_version.filter(|_| stack.status == StackStatus::Drifted).map(|version| view! { <a class="btn small" href=stack_path(&stack.id.to_string(), StackTab::Plan(version))>"Repair"</a> " " })}
-                                    <a class="btn small" href=stack_path(&stack.id.to_string(), StackTab::Logs)>"Logs"</a>
-                                </td>
-                            </tr>
-                        </For>
+                        {list.get().into_iter().map(row).collect_view()}
                     </tbody></table></div>
                 }.into_any()
             }}
@@ -209,7 +217,7 @@ fn Running() -> impl IntoView {
                         <span class="quiet">{who} ", " {clock::since(command.started_at.unwrap_or(command.created_at))}</span>
                         <span class="push"><CommandButtons command/></span>
                     </header>
-                    <ProgressList progress=Signal::stored(progress)/>
+                    {later(move || Later::Steps(progress.clone()))}
                 </section>
             }
         })

@@ -18,4 +18,4 @@ pub(crate) use nowhere::Nowhere;
 pub(crate) use queue::QueuePage;
 pub(crate) use sign_in::SignIn;
 pub(crate) use stack::StackPage;
-pub(crate) use stacks::StacksPage;
+pub(crate) use stacks::{NoStacks, StacksPage};

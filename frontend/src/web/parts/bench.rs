@@ -9,7 +9,7 @@ mod tree;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::check::{Check, check, definition_file};
+use crate::check::{Check, definition_file};
 use crate::draft::Draft;
 use crate::web::actions::{is_archive, unpack};
 use crate::web::js;
@@ -40,21 +40,33 @@ impl BenchState {
             go_to: RwSignal::new(None),
             diff: RwSignal::new(false),
         };
-        let look = move |draft: Draft, project: String| {
-            let _ = state.found.try_set(check(draft.bundle(), &project));
-        };
-        // Not at every letter: when the fingers rest for a moment.
+        let toasts = toasts();
+        // Not at every letter: when the fingers rest for a moment. What is found counts while nothing newer is looked at.
         let latest = StoredValue::new(0_u32);
+        let look = move |ticket: u32, draft: Draft, project: String| {
+            spawn_local(async move {
+                let told = js::check(draft.bundle(), &project).await;
+                if latest.try_get_value() != Some(ticket) {
+                    return;
+                }
+                match told {
+                    Ok(found) => {
+                        let _ = state.found.try_set(found);
+                    }
+                    Err(why) => toasts.bad(why),
+                }
+            });
+        };
         Effect::new(move |first: Option<()>| {
             let (draft, project) = (draft.get(), project());
             let ticket = latest.get_value().wrapping_add(1);
             latest.set_value(ticket);
             if first.is_none() {
-                look(draft, project);
+                look(ticket, draft, project);
             } else {
                 let run = move || {
                     if latest.try_get_value() == Some(ticket) {
-                        look(draft, project);
+                        look(ticket, draft, project);
                     }
                 };
                 set_timeout(run, std::time::Duration::from_millis(120));

@@ -6,6 +6,7 @@ use orrery_contracts::Role;
 use orrery_contracts::rest::PasswordChange;
 
 use crate::web::js::document;
+use crate::web::later::{Later, later};
 use crate::web::parts::Dialog;
 use crate::web::session::{Door, session};
 use crate::web::toasts::toasts;
@@ -52,7 +53,7 @@ pub(crate) fn Account() -> impl IntoView {
                 <button class="item" on:click=move |_| session.leave()>"Sign out"</button>
             </div>
         </details>
-        <Dialog open=password title="Change your password"><PasswordForm open=password/></Dialog>
+        <Dialog open=password title="Change your password">{later(move || Later::Password(password))}</Dialog>
     }
 }
 
@@ -73,8 +74,9 @@ fn ThemeSwitch() -> impl IntoView {
     view! { <div class="segments small" role="radiogroup" aria-labelledby="theme-label">{option("", "System")}{option("light", "Light")}{option("dark", "Dark")}</div> }
 }
 
+/// The question for another password.
 #[component]
-fn PasswordForm(open: RwSignal<bool>) -> impl IntoView {
+pub(crate) fn PasswordForm(open: RwSignal<bool>) -> impl IntoView {
     let toasts = toasts();
     let current = RwSignal::new(String::new());
     let new = RwSignal::new(String::new());

@@ -7,11 +7,15 @@ mod keys;
 mod menu;
 mod palette;
 
+pub(crate) use account::PasswordForm;
+pub(crate) use palette::Find;
+
 use leptos::prelude::*;
 
+use super::later::{Later, later, provide_later};
 use super::live::provide_live;
 use super::nav::nav;
-use super::pages::{CommandPage, Help, Home, NewStackPage, Nowhere, QueuePage, StackPage, StacksPage};
+use super::pages::Home;
 use crate::route::Route;
 
 /// Which page an address belongs to: parts of one page do not make it anew.
@@ -43,6 +47,7 @@ fn page(route: &Route) -> Page {
 #[component]
 pub(crate) fn Shell() -> impl IntoView {
     provide_live();
+    provide_later();
     let nav = nav();
     let palette = RwSignal::new(false);
     keys::listen(palette);
@@ -55,13 +60,13 @@ pub(crate) fn Shell() -> impl IntoView {
             <main id="main">
                 {move || match page.get() {
                     Page::Home => view! { <Home/> }.into_any(),
-                    Page::Stacks => view! { <StacksPage/> }.into_any(),
-                    Page::NewStack => view! { <NewStackPage/> }.into_any(),
-                    Page::Stack(id) => view! { <StackPage id/> }.into_any(),
-                    Page::Queue => view! { <QueuePage/> }.into_any(),
-                    Page::Command(id) => view! { <CommandPage id/> }.into_any(),
-                    Page::Help => view! { <Help/> }.into_any(),
-                    Page::Nowhere => view! { <Nowhere/> }.into_any(),
+                    Page::Stacks => later(|| Later::Stacks),
+                    Page::NewStack => later(|| Later::NewStack),
+                    Page::Stack(id) => later(move || Later::Stack(id.clone())),
+                    Page::Queue => later(|| Later::Queue),
+                    Page::Command(id) => later(move || Later::Command(id.clone())),
+                    Page::Help => later(|| Later::Help),
+                    Page::Nowhere => later(|| Later::Nowhere),
                 }}
             </main>
         </div>

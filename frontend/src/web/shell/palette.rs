@@ -9,6 +9,7 @@ use wasm_bindgen::JsCast;
 use crate::palette::{Entry, Hit, search};
 use crate::route::{Route, StackTab};
 use crate::web::actions::act;
+use crate::web::later::{Later, later};
 use crate::web::live::{Live, live};
 use crate::web::nav::nav;
 use crate::words;
@@ -83,13 +84,14 @@ pub(crate) fn Palette(open: RwSignal<bool>) -> impl IntoView {
                 });
                 if itself { open.set(false) }
             }>
-            {move || open.get().then(|| view! { <Field open/> })}
+            {move || open.get().then(|| later(move || Later::Find(open)))}
         </dialog>
     }
 }
 
+/// The field and what was found.
 #[component]
-fn Field(open: RwSignal<bool>) -> impl IntoView {
+pub(crate) fn Find(open: RwSignal<bool>) -> impl IntoView {
     let (live, nav, act) = (live(), nav(), act());
     let query = RwSignal::new(String::new());
     let at = RwSignal::new(0_usize);

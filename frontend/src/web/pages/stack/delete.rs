@@ -5,9 +5,10 @@ use leptos::task::spawn_local;
 use orrery_contracts::rest::Stack;
 
 use super::this;
-use crate::check::{Check, check};
+use crate::check::Check;
 use crate::route::Route;
 use crate::web::actions::{act, bundle};
+use crate::web::js;
 use crate::web::nav::nav;
 use crate::web::parts::Dialog;
 use crate::words;
@@ -26,8 +27,9 @@ fn own_things(stack: &Stack) -> RwSignal<Check> {
     let project = stack.project.clone();
     if let Some(version) = untrack(|| this.version(number)) {
         spawn_local(async move {
-            if let Ok(bundle) = bundle(&version.digest).await {
-                let _ = found.try_set(check(&bundle, &project));
+            let Ok(bundle) = bundle(&version.digest).await else { return };
+            if let Ok(told) = js::check(&bundle, &project).await {
+                let _ = found.try_set(told);
             }
         });
     }

@@ -8,11 +8,12 @@ use super::plan::worth_showing;
 use super::services::{ServiceTable, rows, tones};
 use super::versions::VersionRail;
 use super::{This, this};
-use crate::check::{Check, check};
+use crate::check::Check;
 use crate::progress::Progress;
 use crate::route::{Route, StackTab};
 use crate::web::actions::bundle;
 use crate::web::clock;
+use crate::web::js;
 use crate::web::live::live;
 use crate::web::load::load;
 use crate::web::pages::command::follow;
@@ -58,8 +59,9 @@ fn definition(this: This) -> RwSignal<Check> {
     Effect::new(move || {
         let Some((digest, project)) = wanted.get() else { return };
         spawn_local(async move {
-            if let Ok(bundle) = bundle(&digest).await {
-                let _ = found.try_set(check(&bundle, &project));
+            let Ok(bundle) = bundle(&digest).await else { return };
+            if let Ok(told) = js::check(&bundle, &project).await {
+                let _ = found.try_set(told);
             }
         });
     });

@@ -31,7 +31,7 @@ pub(super) fn ProblemList(state: BenchState) -> impl IntoView {
                     let (file, line, column) = (problem.file.clone(), problem.line, problem.column);
                     view! {
                         <li><button type="button" on:click=move |_| open(file.clone(), line, column)>
-                            <span class=format!("st {}", problem.tone().class()) role="img" aria-label=problem.severity></span>
+                            <span class=format!("st {}", problem.severity.tone().class()) role="img" aria-label=problem.severity.word()></span>
                             <span>{problem.message.clone()} {problem.hint.clone().map(|hint| view! { " " <span class="quiet">{hint}</span> })}</span>
                             <span class="faint num mono nowrap">{problem.file.clone()} ":" {problem.line}</span>
                         </button></li>
