@@ -21,6 +21,9 @@ use crate::state::Api;
 /// The cookie that holds a session's secret.
 pub(crate) const SESSION_COOKIE: &str = "orrery_session";
 
+/// The header of a request that a page makes by itself, which keeps no session alive.
+const BACKGROUND: &str = "x-orrery-background";
+
 /// What an address must not carry, by the names that people give to it.
 const CREDENTIALS: [&str; 9] = ["token", "access_token", "api_key", "apikey", "key", "password", "authorization", "auth", "session"];
 
@@ -114,8 +117,9 @@ impl FromRequestParts<Api> for Principal {
         }
         let jar = CookieJar::from_headers(&parts.headers);
         let cookie = jar.get(SESSION_COOKIE).ok_or_else(|| unauthenticated("sign in, or send `Authorization: Bearer <token>`"))?;
+        let by_somebody = !parts.headers.contains_key(BACKGROUND);
         let principal =
-            sessions::owner(api, cookie.value()).await?.ok_or_else(|| unauthenticated("the session has ended; sign in again"))?;
+            sessions::owner(api, cookie.value(), by_somebody).await?.ok_or_else(|| unauthenticated("the session has ended; sign in again"))?;
         origin::must_be_the_page(&parts.method, &parts.headers)?;
         Ok(principal)
     }

@@ -13,8 +13,8 @@ pub(crate) const IDLE_HOURS: i32 = 12;
 /// How long any session lives.
 const LONGEST_DAYS: i32 = 30;
 
-/// The user of a session, which lives on because it is used.
-pub(crate) async fn owner(api: &Api, secret: &str) -> Answer<Option<Principal>> {
+/// The user of a session, which lives on because somebody uses it: what a page asks by itself is no use.
+pub(crate) async fn owner(api: &Api, secret: &str, by_somebody: bool) -> Answer<Option<Principal>> {
     let found = sqlx::query!(
         r#"SELECT s.id, s.user_id, s.expires_at, u.username, u.role,
                   s.last_seen_at < clock_timestamp() - interval '1 minute' AS "stale!"
@@ -25,7 +25,7 @@ pub(crate) async fn owner(api: &Api, secret: &str) -> Answer<Option<Principal>> 
     .fetch_optional(&api.database)
     .await?;
     let Some(row) = found else { return Ok(None) };
-    let expires_at = if row.stale { prolong(api, row.id).await? } else { row.expires_at.into() };
+    let expires_at = if row.stale && by_somebody { prolong(api, row.id).await? } else { row.expires_at.into() };
     let (Ok(name), Some(role)) = (row.username.parse::<Name>(), rights::role(&row.role)) else { return Ok(None) };
     Ok(Some(Principal { user_id: row.user_id, name, role, via: Via::Session { id: row.id, expires_at } }))
 }

@@ -50,6 +50,21 @@ async fn a_session_is_for_the_page_alone_and_ends_with_the_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_nobody_uses_keeps_no_session_alive() {
+    let world = World::start().await;
+    let page = world.anonymous().on_page(&cookie(&sign_in(&world, PASSWORD).await.expect(200)));
+    let left_alone = "UPDATE auth.sessions SET last_seen_at = now() - interval '11 hours', expires_at = now() + interval '1 hour'";
+    sqlx::query(left_alone).execute(&world.api.database).await.unwrap();
+    let ends_at = async |caller: &crate::support::Caller| {
+        caller.get("/api/v1/auth/me").await.expect(200).json["expires_at"].as_str().unwrap().to_owned()
+    };
+    let alone = page.clone().with("x-orrery-background", "1");
+    let end = ends_at(&alone).await;
+    assert_eq!(ends_at(&alone).await, end);
+    assert!(ends_at(&page).await > end, "somebody used it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_guesses_is_stopped_and_a_token_is_not() {
     let world = World::start().await;
     for _ in 0..8 {
