@@ -95,9 +95,8 @@ fn apart(socket: &Path) -> Result<Vec<String>> {
         .map(|(option, name)| format!("{option}={beside}/{name}"))
         .collect();
     std::fs::create_dir_all(&beside)?;
-    if answers(USUAL) {
-        options.push(format!("--bridge={}", own_bridge(socket)?));
-    }
+    // The usual bridge is the usual engine's, also when that one is started later.
+    options.push(format!("--bridge={}", own_bridge(socket)?));
     Ok(options)
 }
 
