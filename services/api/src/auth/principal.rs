@@ -118,8 +118,9 @@ impl FromRequestParts<Api> for Principal {
         let jar = CookieJar::from_headers(&parts.headers);
         let cookie = jar.get(SESSION_COOKIE).ok_or_else(|| unauthenticated("sign in, or send `Authorization: Bearer <token>`"))?;
         let by_somebody = !parts.headers.contains_key(BACKGROUND);
-        let principal =
-            sessions::owner(api, cookie.value(), by_somebody).await?.ok_or_else(|| unauthenticated("the session has ended; sign in again"))?;
+        let principal = sessions::owner(api, cookie.value(), by_somebody)
+            .await?
+            .ok_or_else(|| unauthenticated("the session has ended; sign in again"))?;
         origin::must_be_the_page(&parts.method, &parts.headers)?;
         Ok(principal)
     }
