@@ -98,18 +98,20 @@ fn stage(action: &PlanAction, steps: &[Step], command: &Command) -> Stage {
         Status::Done => Stage::Done,
         Status::Running if open => Stage::Runs,
         Status::Pending | Status::Running if steps.is_empty() => Stage::Waits,
-        // Between two steps of one action nothing is open: whether more come is not known, so it is not called done
-        // until another action that had to wait for it has begun, or the command has ended.
-        Status::Running if later_began(action, command) => Stage::Done,
-        Status::Running | Status::Pending => Stage::Runs,
+        Status::Running if finished(action, steps) => Stage::Done,
+        // Between two steps nothing is open: a container that was made waits for others until it is started.
+        Status::Running | Status::Pending => Stage::Waits,
         Status::Failed | Status::Cancelled if steps.is_empty() || open => Stage::NotReached,
         Status::Failed | Status::Cancelled => Stage::Done,
     }
 }
 
-fn later_began(action: &PlanAction, command: &Command) -> bool {
-    let last = command.steps.iter().filter(|step| step.plan == Some(action.n)).map(|step| step.n).max().unwrap_or(0);
-    command.steps.iter().any(|step| step.plan != Some(action.n) && step.n > last)
+/// Whether the steps that have ended are all that an action has. A container that is to run has several: it is not there
+/// before it was started. Everything else is one step.
+fn finished(action: &PlanAction, steps: &[Step]) -> bool {
+    let to_run = matches!(action.action.as_str(), "container.create" | "container.replace");
+    let started = |step: &Step| matches!(step.action.rsplit('.').next(), Some("start" | "wait" | "rename"));
+    !to_run || steps.iter().any(started)
 }
 
 fn open_before(row: &Row, rows: &[Row]) -> Vec<String> {
@@ -161,6 +163,15 @@ mod tests {
         assert_eq!((progress.done, progress.total), (1, 3));
         assert_eq!(progress.rows[3].waits_for, ["s3"]);
         assert_eq!(progress.rows[1].seconds, Some(2.0));
+    }
+
+    #[test]
+    fn a_container_that_was_made_and_not_started_waits() {
+        let mut made = step(2, 3, "done");
+        made["action"] = "container.create".into();
+        assert_eq!(stages(&command("RUNNING", &[step(1, 2, "done"), made.clone()]))[2], Stage::Waits);
+        let running = command("RUNNING", &[step(1, 2, "done"), made, step(3, 3, "done"), step(4, 4, "running")]);
+        assert_eq!(stages(&running)[2..], [Stage::Done, Stage::Runs]);
     }
 
     #[test]

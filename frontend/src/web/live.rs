@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use orrery_contracts::StackId;
 use orrery_contracts::rest::{Command, Host, List, QueueState, Stack};
+use orrery_contracts::{Code, StackId};
 use serde::de::DeserializeOwned;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
@@ -72,7 +72,7 @@ impl Live {
         }
     }
 
-    /// Loads the lists.
+    /// Loads the lists; again and again until they are there, or the person has left.
     pub(crate) fn load(self) {
         spawn_local(async move {
             let stacks = all::<Stack>("/stacks?limit=500", 20).await;
@@ -91,7 +91,10 @@ impl Live {
             if let Ok(hosts) = hosts {
                 let _ = self.hosts.try_set(hosts);
             }
-            let _ = self.loaded.try_set(stacks.is_ok());
+            let there = self.loaded.try_set(stacks.is_ok()).is_none();
+            if there && matches!(&stacks, Err(fault) if fault.code() != Some(Code::Unauthenticated)) {
+                set_timeout(move || self.load(), Duration::from_secs(2));
+            }
             self.ask_queue();
         });
     }

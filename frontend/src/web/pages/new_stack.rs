@@ -44,6 +44,9 @@ pub(crate) fn NewStackPage() -> impl IntoView {
     }
 }
 
+/// Files that are still being read.
+type Incoming = std::pin::Pin<Box<dyn Future<Output = Result<Vec<(String, Vec<u8>)>, String>>>>;
+
 /// Three ways to begin.
 #[component]
 fn Begin(draft: RwSignal<Draft>, name: RwSignal<String>) -> impl IntoView {
@@ -57,7 +60,7 @@ fn Begin(draft: RwSignal<Draft>, name: RwSignal<String>) -> impl IntoView {
             Err(why) => toasts.bad(why),
         }
     };
-    let incoming = move |files: std::pin::Pin<Box<dyn Future<Output = Result<Vec<(String, Vec<u8>)>, String>>>>| {
+    let incoming = move |files: Incoming| {
         spawn_local(async move {
             let opened = match files.await {
                 Ok(files) => open_archives(files).await,

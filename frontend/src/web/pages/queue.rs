@@ -110,7 +110,7 @@ fn Before() -> impl IntoView {
     let ended = Memo::new(move |_| {
         let mut all: Vec<Command> = live.known.with(|known| known.ended().cloned().collect());
         older.with(|older| all.extend(older.iter().filter(|command| command.status.has_ended()).cloned()));
-        all.sort_by(|a, b| b.seq.cmp(&a.seq));
+        all.sort_by_key(|command| std::cmp::Reverse(command.seq));
         all.dedup_by_key(|command| command.seq);
         all
     });

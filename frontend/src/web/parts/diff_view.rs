@@ -47,6 +47,7 @@ pub(crate) fn DiffView(#[prop(into)] name: String, rows: Option<Vec<Row>>, #[pro
     view! {
         <div class="diff" tabindex="0" role="region" aria-label=format!("Differences in {name}")>
             <table role="presentation">
+                {move || columns(sides.get())}
                 <tbody>{move || match sides.get() {
                     Sides::Beside => beside(&rows),
                     Sides::Unified => unified(&rows),
@@ -55,6 +56,15 @@ pub(crate) fn DiffView(#[prop(into)] name: String, rows: Option<Vec<Row>>, #[pro
         </div>
     }
     .into_any()
+}
+
+/// The widths of the columns: the first row may be one that spans them all, and tells none.
+fn columns(sides: Sides) -> AnyView {
+    let classes = match sides {
+        Sides::Beside => ["n", "", "n", ""],
+        Sides::Unified => ["n", "n", "sign", ""],
+    };
+    view! { <colgroup>{classes.into_iter().map(|class| view! { <col class=class/> }).collect_view()}</colgroup> }.into_any()
 }
 
 fn beside(rows: &[Row]) -> AnyView {

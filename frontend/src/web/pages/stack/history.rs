@@ -34,7 +34,7 @@ pub(super) fn HistoryTab() -> impl IntoView {
         all.extend(loaded.value.with(|list| list.as_ref().map(|list| list.items.clone()).unwrap_or_default()));
         older.with(|older| all.extend(older.iter().cloned()));
         // What is known from events comes first and wins.
-        all.sort_by(|a, b| b.seq.cmp(&a.seq));
+        all.sort_by_key(|command| std::cmp::Reverse(command.seq));
         all.dedup_by_key(|command| command.seq);
         all
     });
