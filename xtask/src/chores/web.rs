@@ -114,7 +114,7 @@ fn compile(program: &str, options: &[&str]) -> Result<PathBuf> {
     std.apply(&mut command);
     command.arg("--").args(options);
     shell::loud(&mut command).with_context(|| format!("the WebAssembly of {program} could not be built"))?;
-    Ok(folders::target().join(wasm::TARGET).join("web").join(format!("{program}.wasm")))
+    Ok(wasm::target_folder().join(wasm::TARGET).join("web").join(format!("{program}.wasm")))
 }
 
 /// Cuts what is marked as `wasm_split` in the sources out of the page; answers the rest, which still is to be bound.

@@ -31,7 +31,8 @@ pub(crate) enum Std {
 impl Std {
     /// Has cargo build for WebAssembly with it. Where it is built anyway, it is built for size: a fifth less to load.
     pub(crate) fn apply(self, cargo: &mut Command) {
-        cargo.args(["--target", TARGET]);
+        // Built with another compiler's freedom, so apart: else either build would undo what the other has done.
+        cargo.args(["--target", TARGET]).env("CARGO_TARGET_DIR", target_folder());
         match self {
             Self::Installed => {}
             Self::FromSource => {
@@ -40,6 +41,11 @@ impl Std {
             }
         }
     }
+}
+
+/// Where WebAssembly is built.
+pub(crate) fn target_folder() -> PathBuf {
+    crate::folders::target().join("wasm")
 }
 
 /// Finds a standard library, or gets one. The sources are preferred: what is built from them is a quarter smaller.
