@@ -24,11 +24,17 @@ async function walk(entry: FileSystemEntry, path: string): Promise<Incoming[]> {
   }
 }
 
-/// One folder that holds everything is the bundle itself, not a part of its paths.
+/// The names of a definition's file.
+const DEFINITION = /^(docker-)?compose\.ya?ml$/;
+
+/// One folder that holds everything, a definition among it, is the bundle itself, not a part of its paths. One without a
+/// definition is a folder of the bundle.
 function withoutCommonFolder(files: Incoming[]): Incoming[] {
   const folder = files[0]?.path.split("/")[0];
   const common = files.length > 0 && files.every((file) => file.path.startsWith(`${folder}/`));
-  return common ? files.map((file) => ({ ...file, path: file.path.slice(folder.length + 1) })) : files;
+  if (!common) return files;
+  const inside = files.map((file) => ({ ...file, path: file.path.slice(folder.length + 1) }));
+  return inside.some((file) => DEFINITION.test(file.path)) ? inside : files;
 }
 
 export async function filesOfDrop(event: DragEvent): Promise<Incoming[]> {

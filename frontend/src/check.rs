@@ -54,7 +54,7 @@ pub(crate) struct Problem {
 pub(crate) struct Check {
     pub(crate) problems: Vec<Problem>,
     pub(crate) services: Vec<Body>,
-    /// Networks and volumes that are the stack's own, by their names in the definition.
+    /// Networks and volumes that are the stack's own, by their names on the engine.
     pub(crate) networks: Vec<String>,
     pub(crate) volumes: Vec<String>,
 }

@@ -25,11 +25,11 @@ fn check(bundle: Bundle, project: &str) -> Check {
         services: services(&outcome),
         networks: project
             .iter()
-            .flat_map(|project| project.networks.iter().filter(|(_, network)| !network.external).map(|(name, _)| name.clone()))
+            .flat_map(|project| project.networks.iter().filter(|(_, it)| !it.external).map(|(_, it)| it.name.value.clone()))
             .collect(),
         volumes: project
             .iter()
-            .flat_map(|project| project.volumes.iter().filter(|(_, volume)| !volume.external).map(|(name, _)| name.clone()))
+            .flat_map(|project| project.volumes.iter().filter(|(_, it)| !it.external).map(|(_, it)| it.name.value.clone()))
             .collect(),
     }
 }
@@ -76,6 +76,16 @@ mod tests {
         let found = check(Bundle::default(), "shop");
         assert_eq!(found.blocking(), 1);
         assert!(found.problems[0].message.contains("compose.yaml"), "{}", found.problems[0].message);
+    }
+
+    #[test]
+    fn networks_and_volumes_are_told_by_their_names_on_the_engine() {
+        let text = "services:\n  web:\n    image: a\n    volumes: [data:/data, shared:/shared, other:/other]\nvolumes:\n  data: {}\n  shared: {name: shared-data}\n  other: {external: true}\n";
+        let found = check(bundle(text), "shop");
+        assert_eq!(
+            (found.networks, found.volumes),
+            (vec!["shop_default".to_owned()], vec!["shop_data".to_owned(), "shared-data".to_owned()])
+        );
     }
 
     #[test]

@@ -99,17 +99,18 @@ impl Draft {
         self.files.files.insert(path.to_owned(), FileContent { bytes: text.as_bytes().to_vec(), executable });
     }
 
-    /// Takes files that came in by a drop; what has the same path is replaced.
+    /// Takes files that came in by a drop; what has the same path is replaced, and stays executable: a browser's file does not
+    /// say whether it is.
     ///
     /// # Errors
     /// The first path that cannot be one, and why; nothing is taken then.
-    pub(crate) fn take(&mut self, incoming: Vec<(String, Vec<u8>)>) -> Result<(), String> {
+    pub(crate) fn take(&mut self, incoming: Vec<(String, FileContent)>) -> Result<(), String> {
         for (path, _) in &incoming {
             check_path(path).map_err(|why| format!("{path}: {why}"))?;
         }
-        for (path, bytes) in incoming {
-            let executable = self.files.files.get(&path).is_some_and(|file| file.executable);
-            self.files.files.insert(path, FileContent { bytes, executable });
+        for (path, mut file) in incoming {
+            file.executable |= self.files.files.get(&path).is_some_and(|before| before.executable);
+            self.files.files.insert(path, file);
         }
         Ok(())
     }
@@ -247,7 +248,7 @@ mod tests {
         for bad in ["compose.yaml", "../x", "/etc/passwd", "", "conf", "run.sh/x"] {
             assert!(draft.add(bad).is_err(), "{bad}");
         }
-        assert!(draft.take(vec![("ok".into(), vec![]), ("../no".into(), vec![])]).is_err());
+        assert!(draft.take(vec![("ok".into(), FileContent::text("")), ("../no".into(), FileContent::text(""))]).is_err());
         assert_eq!(draft.changes(), 0, "nothing is taken when one of them cannot be");
     }
 
@@ -271,7 +272,10 @@ mod tests {
     fn a_draft_survives_a_reload_and_only_over_its_own_base() {
         let mut draft = draft();
         assert_eq!(draft.store(""), None);
-        draft.take(vec![("logo.png".into(), vec![0xff, 0xfe])]).unwrap();
+        let file = |bytes: &[u8], executable| FileContent { bytes: bytes.to_vec(), executable };
+        draft.take(vec![("logo.png".into(), file(&[0xff, 0xfe], false)), ("tool.sh".into(), file(b"#!/bin/sh", true))]).unwrap();
+        draft.take(vec![("tool.sh".into(), file(b"#!/bin/sh -e", false))]).unwrap();
+        assert!(draft.bundle().files["tool.sh"].executable, "a newer text of the same script");
         let stored = draft.store("a logo").unwrap();
         let (again, comment) = Draft::restore(3, draft.base().clone(), &stored).unwrap();
         assert_eq!((again, comment.as_str()), (draft, "a logo"));

@@ -187,6 +187,7 @@ pub(crate) fn command_deed(command: &Command) -> &'static str {
         (Some("stack.version.create"), Status::Done) => "saved",
         (Some("stack.apply"), Status::Done) => "applied",
         (Some("stack.rollback"), Status::Done) => "rolled back",
+        (Some("stack.deploy"), Status::Done) => "deployed",
         (Some("stack.start"), Status::Done) => "started",
         (Some("stack.stop"), Status::Done) => "stopped",
         (Some("stack.restart"), Status::Done) => "restarted",

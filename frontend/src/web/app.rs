@@ -5,10 +5,11 @@ use leptos::prelude::*;
 use super::pages::SignIn;
 use super::session::{Door, provide_session};
 use super::shell::Shell;
-use super::{clock, nav, toasts};
+use super::{clock, nav, presence, toasts};
 
 #[component]
 pub(crate) fn App() -> impl IntoView {
+    presence::watch();
     clock::provide_clock();
     nav::provide_nav();
     toasts::provide_toasts();

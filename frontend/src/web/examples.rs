@@ -34,8 +34,7 @@ pub(crate) fn examples() -> RwSignal<Option<Vec<Example>>> {
 /// Begins a new stack's draft with these files.
 pub(crate) fn begin_with(bundle: Bundle, name: &str) {
     let mut draft = Draft::of(0, Bundle::default());
-    let files = bundle.files.into_iter().map(|(path, file)| (path, file.bytes)).collect();
-    if draft.take(files).is_ok() {
+    if draft.take(bundle.files.into_iter().collect()).is_ok() {
         storage::write(&storage::draft_key(NEW), draft.store("").as_deref());
         storage::write(&storage::name_key(), Some(name));
     }

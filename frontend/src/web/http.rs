@@ -12,6 +12,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, RequestInit, Response};
 
 use super::js::window;
+use super::presence;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +73,13 @@ pub(crate) async fn get<T: DeserializeOwned>(path: &str, signal: Option<&AbortSi
 pub(crate) async fn bytes(path: &str, signal: Option<&AbortSignal>) -> Result<Vec<u8>, Fault> {
     let init = RequestInit::new();
     init.set_signal(signal);
+    if !presence::somebody_is_here()
+        && let Ok(headers) = web_sys::Headers::new()
+    {
+        // What a page asks while nobody uses it must not keep the session alive.
+        let _ = headers.set("X-Orrery-Background", "1");
+        init.set_headers(&headers);
+    }
     call(&api(path), &init).await
 }
 

@@ -99,6 +99,11 @@ impl Live {
         });
     }
 
+    /// Whether a command has to wait for one before it.
+    pub(crate) fn waits_behind_another(self, seq: u64) -> bool {
+        self.queue.with_untracked(|queue| queue.as_ref().and_then(|queue| queue.head.as_ref()).is_some_and(|head| head.seq < seq))
+    }
+
     /// Asks for the state of the queue, soon, and once for many events.
     fn ask_queue(self) {
         if self.asking.try_get_value().unwrap_or(true) {

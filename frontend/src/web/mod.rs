@@ -14,6 +14,7 @@ mod load;
 mod nav;
 mod pages;
 mod parts;
+mod presence;
 mod session;
 mod shell;
 mod storage;

@@ -38,6 +38,14 @@ impl Session {
         });
     }
 
+    /// The name of the person who is signed in; empty at the door.
+    pub(crate) fn name(self) -> String {
+        self.0.with_untracked(|door| match door {
+            Door::In(me) => me.username.clone(),
+            Door::Asking | Door::Out { .. } | Door::Away(_) => String::new(),
+        })
+    }
+
     /// The api knows no session: told only to a person who had one.
     fn ended(self) {
         self.0.update(|door| *door = Door::Out { ended: matches!(door, Door::In(_) | Door::Out { ended: true }) });

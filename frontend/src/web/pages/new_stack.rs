@@ -4,7 +4,7 @@ use leptos::html;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use orrery_contracts::rest::NewStack;
-use orrery_contracts::{Bundle, Name, Status as CommandStatus};
+use orrery_contracts::{Bundle, FileContent, Name, Status as CommandStatus};
 
 use crate::draft::Draft;
 use crate::route::{Route, StackTab};
@@ -13,6 +13,7 @@ use crate::web::examples::{Example, NEW, begin_with, examples};
 use crate::web::live::live;
 use crate::web::nav::nav;
 use crate::web::parts::{Bench, BenchState, DryPlan, PageHead, Question, open_archives};
+use crate::web::session::session;
 use crate::web::toasts::toasts;
 use crate::web::{js, storage};
 use crate::words;
@@ -53,7 +54,7 @@ fn Begin(draft: RwSignal<Draft>, name: RwSignal<String>) -> impl IntoView {
     let toasts = toasts();
     let list = examples();
     let over = RwSignal::new(false);
-    let take = move |files: Vec<(String, Vec<u8>)>| {
+    let take = move |files: Vec<(String, FileContent)>| {
         let mut fresh = Draft::of(0, Bundle::default());
         match fresh.take(files) {
             Ok(()) => draft.set(fresh),
@@ -74,7 +75,7 @@ fn Begin(draft: RwSignal<Draft>, name: RwSignal<String>) -> impl IntoView {
     };
     let use_example = Callback::new(move |example: Example| {
         name.set(example.name.clone());
-        take(example.bundle().files.into_iter().map(|(path, file)| (path, file.bytes)).collect());
+        take(example.bundle().files.into_iter().collect());
     });
     let files = NodeRef::<html::Input>::new();
     let folder = NodeRef::<html::Input>::new();
@@ -110,7 +111,7 @@ fn Begin(draft: RwSignal<Draft>, name: RwSignal<String>) -> impl IntoView {
                 <div class="row">
                     <button class="btn" on:click=move |_| click(files)>"Choose files"</button>
                     <button class="btn" on:click=move |_| click(folder)>"Choose a folder"</button>
-                    <button class="btn" on:click=move |_| take(vec![("compose.yaml".into(), FIRST_LINES.into())])>"Write it here"</button>
+                    <button class="btn" on:click=move |_| take(vec![("compose.yaml".into(), FileContent::text(FIRST_LINES))])>"Write it here"</button>
                 </div>
                 <input type="file" multiple hidden node_ref=files aria-label="Files" on:change=move |_| chosen(files)/>
                 <input type="file" hidden node_ref=folder aria-label="Folder" on:change=move |_| chosen(folder)/>
@@ -150,16 +151,16 @@ pub(crate) fn ExampleLinks() -> impl IntoView {
 #[component]
 fn Write(draft: RwSignal<Draft>, name: RwSignal<String>, comment: RwSignal<String>) -> impl IntoView {
     let state = BenchState::new(draft, move || name.get());
-    let (live, nav, toasts) = (live(), nav(), toasts());
+    let (live, nav, toasts, me) = (live(), nav(), toasts(), session().name());
     let busy = RwSignal::new(false);
     let asked = RwSignal::new(false);
     let wrong = Memo::new(move |_| {
         let name = name.get();
-        let taken = live.known.with(|known| known.stacks.values().any(|stack| stack.name == name));
+        let taken = live.known.with(|known| known.stacks.values().any(|stack| stack.name == name && stack.owner == me));
         match name.parse::<Name>() {
             Err(_) if name.is_empty() => Some("Give it a name.".to_owned()),
             Err(_) => Some("Use 1 to 63 lower-case letters, digits, “-” and “_”, starting with a letter or digit.".to_owned()),
-            Ok(_) if taken => Some(format!("There is a stack {name} already.")),
+            Ok(_) if taken => Some(format!("You have a stack {name} already.")),
             Ok(_) => None,
         }
     });
@@ -175,6 +176,11 @@ fn Write(draft: RwSignal<Draft>, name: RwSignal<String>, comment: RwSignal<Strin
             let made = match create_stack(name.clone(), bundle, comment).await {
                 Ok(command) => {
                     toasts.accepted(&command);
+                    if let Some(id) = command.stack_id.filter(|_| live.waits_behind_another(command.seq)) {
+                        // It is addressable already; the draft stays until it is made.
+                        let _ = busy.try_set(false);
+                        return nav.go(Route::Stack(id.to_string(), StackTab::Overview));
+                    }
                     ended(live, command).await
                 }
                 Err(fault) => Err(fault),

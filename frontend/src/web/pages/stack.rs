@@ -64,9 +64,14 @@ fn share(id: &str) -> This {
         Some(live.known.with(|known| known.stacks.get(&detail.id).cloned()).unwrap_or(detail))
     });
     let unsaved = RwSignal::new(0);
-    if let Some(stored) = storage::read(&storage::draft_key(id)).filter(|stored| Draft::stored_base(stored).is_some()) {
-        unsaved.set(usize::from(!stored.is_empty()));
-    }
+    // The draft lies under the stack's id, whatever it was called in the address.
+    let known = Memo::new(move |_| stack.with(|stack| stack.as_ref().map(|stack| stack.id.to_string())));
+    Effect::new(move || {
+        let stored = known.get().and_then(|id| storage::read(&storage::draft_key(&id)));
+        if stored.is_some_and(|stored| Draft::stored_base(&stored).is_some()) && unsaved.get_untracked() == 0 {
+            unsaved.set(1);
+        }
+    });
     let this = This { key: StoredValue::new(id.to_owned()), detail, versions, stack, unsaved };
     keep_current(this);
     this

@@ -8,6 +8,7 @@ mod tree;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use orrery_contracts::FileContent;
 
 use crate::check::{Check, definition_file};
 use crate::draft::Draft;
@@ -111,14 +112,14 @@ impl BenchState {
 }
 
 /// Files as they are, and the files within archives.
-pub(crate) async fn open_archives(files: Vec<(String, Vec<u8>)>) -> Result<Vec<(String, Vec<u8>)>, String> {
+pub(crate) async fn open_archives(files: Vec<(String, Vec<u8>)>) -> Result<Vec<(String, FileContent)>, String> {
     let mut all = Vec::new();
     for (path, bytes) in files {
         if is_archive(&path) {
             let bundle = unpack(&path, &bytes).await.map_err(|fault| format!("{path}: {}", fault.message()))?;
-            all.extend(bundle.files.into_iter().map(|(path, file)| (path, file.bytes)));
+            all.extend(bundle.files);
         } else {
-            all.push((path, bytes));
+            all.push((path, FileContent { bytes, executable: false }));
         }
     }
     Ok(all)

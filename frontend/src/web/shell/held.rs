@@ -43,7 +43,8 @@ fn Held(head: Command, waiting: usize) -> impl IntoView {
     let error = head.error.as_ref().map(|error| error.message.clone()).unwrap_or_else(|| "it failed".into());
     let who = head.actor.clone().unwrap_or_else(|| head.publisher.clone());
     let when = head.steps.iter().filter_map(|step| step.ended_at).max().or(head.started_at).unwrap_or(head.created_at);
-    let keeps = matches!(head.r#type.as_deref(), Some("stack.apply" | "stack.rollback")).then_some(" What ran before it still runs.");
+    let keeps = matches!(head.r#type.as_deref(), Some("stack.apply" | "stack.rollback" | "stack.deploy"))
+        .then_some(" What ran before it still runs.");
     view! {
         <div class="heldbar" role="alert">
             <span class="st bad" aria-hidden="true"></span>

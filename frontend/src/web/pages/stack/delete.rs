@@ -54,9 +54,6 @@ fn Question(open: RwSignal<bool>, stack: Stack) -> impl IntoView {
             .map(|detail| detail.containers.iter().map(|container| container.name.clone()).collect::<Vec<_>>())
             .unwrap_or_default()
     };
-    let project = stack.project.clone();
-    let named = move |names: Vec<String>| names.iter().map(|name| format!("{project}_{name}")).collect::<Vec<_>>();
-    let (networks, kept) = (named.clone(), named);
     let list = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let id = stack.id;
     let go = move |event: leptos::ev::SubmitEvent| {
@@ -73,10 +70,10 @@ fn Question(open: RwSignal<bool>, stack: Stack) -> impl IntoView {
             <p>"What goes:"</p>
             <ul class="goes">
                 <li><span class="verb del">"containers"</span><span>{move || list(containers())}</span></li>
-                <li><span class="verb del">"networks"</span><span>{move || list(networks(found.with(|found| found.networks.clone())))}</span></li>
+                <li><span class="verb del">"networks"</span><span>{move || list(found.with(|found| found.networks.clone()))}</span></li>
                 <li>
                     <span class=move || if volumes.get() { "verb del" } else { "verb keep" }>"volumes"</span>
-                    <span>{move || list(kept(found.with(|found| found.volumes.clone())))} <span class="quiet">{move || if volumes.get() { "" } else { " · kept" }}</span></span>
+                    <span>{move || list(found.with(|found| found.volumes.clone()))} <span class="quiet">{(stack.latest_version > 1).then_some(" and those of other versions")}{move || if volumes.get() { "" } else { " · kept" }}</span></span>
                 </li>
                 <li>
                     <span class=move || if volumes.get() { "verb del" } else { "verb keep" }>"folder"</span>

@@ -25,7 +25,7 @@ pub(super) fn PlanTab(version: u32) -> impl IntoView {
     let converging = Memo::new(move |_| {
         let seq = running.get()?;
         let command = live.command(seq)?;
-        let kind = matches!(command.r#type.as_deref(), Some("stack.apply" | "stack.rollback"));
+        let kind = matches!(command.r#type.as_deref(), Some("stack.apply" | "stack.rollback" | "stack.deploy"));
         (kind && !command.status.has_ended()).then_some(seq)
     });
     let followed = RwSignal::new(None::<u64>);
