@@ -103,7 +103,7 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
     pub(super) async fn show(&self, plan: &Plan) -> Result<(), RunError> {
         {
             let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-            numbers.extend(plan.actions.iter().filter(|action| action.action != "keep").map(|action| (action.subject.clone(), action.n)));
+            numbers.extend(plan.actions.iter().map(|action| (action.subject.clone(), action.n)));
         }
         self.ledger.planned(plan).await
     }
