@@ -124,7 +124,7 @@ async fn an_apply_goes_on_when_the_engine_ends_in_the_middle_and_comes_back() {
     let again = apply(&engine, &Memory::new(Script::Smooth), &stack, 1).await;
     assert_eq!(again.as_deref(), Ok("nothing to do"));
     // Or the bridge of its network would stay on the host.
-    lifecycle::delete(&Site::new(&engine, &Memory::new(Script::Smooth)).await, &identity, false).await.unwrap();
+    lifecycle::delete(&Site::new(&engine, &Memory::new(Script::Smooth)).await, &identity, &Default::default(), false).await.unwrap();
     daemon.end().await;
 }
 

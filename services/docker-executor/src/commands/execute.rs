@@ -180,7 +180,7 @@ impl DockerExecutor {
     async fn delete(&self, run: &Run, head: StackHead, volumes: bool) -> Result<String, RunError> {
         let identity = self.whose(&head, run).await?;
         let site = Site::new(self.engine.as_ref(), run).await;
-        let summary = lifecycle::delete(&site, &identity, volumes).await?;
+        let summary = lifecycle::delete(&site, &identity, &self.data.stopped(head.id), volumes).await?;
         if volumes {
             let (data, stack) = (self.data.clone(), head.id);
             blocking(move || data.remove_stack(stack)).await?;
