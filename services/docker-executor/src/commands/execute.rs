@@ -185,9 +185,10 @@ impl DockerExecutor {
             let (data, stack) = (self.data.clone(), head.id);
             blocking(move || data.remove_stack(stack)).await?;
         }
+        let stays = self.sweep(&head).await;
         self.tell(run, &head, StackChange::Deleted { volumes }).await?;
         self.write_head(&StackHead { deleted: true, command: run.command().seq, ..head }).await?;
-        Ok(summary)
+        Ok([summary].into_iter().chain(stays).collect::<Vec<_>>().join("; "))
     }
 
     async fn whose(&self, head: &StackHead, run: &Run) -> Result<crate::definition::Identity, RunError> {
