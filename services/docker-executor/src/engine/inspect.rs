@@ -65,7 +65,8 @@ pub(super) fn listed(summary: ContainerSummary) -> Option<Seen> {
         exit_code: listed_exit_code(&status),
         restarts: 0,
         oom_killed: false,
-        ports: Vec::new(),
+        // What it holds now, where it runs: or its own forwarder would look like somebody else.
+        ports: summary.ports.unwrap_or_default().into_iter().filter_map(super::listing::published).collect(),
         anonymous: Vec::new(),
         joins: Vec::new(),
         depends_on: label.get("com.docker.compose.depends_on").cloned().unwrap_or_default(),
