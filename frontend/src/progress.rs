@@ -2,15 +2,13 @@
 //! same list shows a plan before it runs, while it runs and after it has ended.
 
 use orrery_contracts::rest::{Command, Step};
-use orrery_contracts::{Plan, PlanAction, Status, Time, Verb};
+use orrery_contracts::{Plan, PlanAction, PlanKept, Status, Time};
 
 /// How far an action of a plan is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Nothing runs yet: this is a plan and no more.
     Planned,
-    /// Stays as it is.
-    Kept,
     /// Waits for its turn, or for these actions.
     Waits,
     Runs,
@@ -37,6 +35,8 @@ pub(crate) struct Row {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Progress {
     pub(crate) rows: Vec<Row>,
+    /// What stays as it is.
+    pub(crate) kept: Vec<PlanKept>,
     /// Steps that belong to no action of the plan.
     pub(crate) others: Vec<Step>,
     pub(crate) done: usize,
@@ -48,20 +48,20 @@ impl Progress {
     pub(crate) fn of_plan(plan: &Plan) -> Self {
         let rows = plan.actions.iter().map(|action| Row {
             action: action.clone(),
-            stage: if action.verb() == Verb::Keep { Stage::Kept } else { Stage::Planned },
+            stage: Stage::Planned,
             steps: vec![],
             waits_for: vec![],
             seconds: None,
             since: None,
         });
-        Self { rows: rows.collect(), ..Self::default() }
+        Self { rows: rows.collect(), kept: plan.kept.clone(), ..Self::default() }
     }
 
     /// What a command has done, does, and is going to do.
     pub(crate) fn of_command(command: &Command) -> Self {
         let Some(plan) = &command.plan else {
             let done = command.steps.iter().filter(|step| step.ended_at.is_some()).count();
-            return Self { rows: vec![], others: command.steps.clone(), done, total: command.steps.len() };
+            return Self { others: command.steps.clone(), done, total: command.steps.len(), ..Self::default() };
         };
         let mut rows: Vec<Row> = plan.actions.iter().map(|action| row(action, command)).collect();
         let waiting: Vec<Vec<String>> = rows.iter().map(|row| open_before(row, &rows)).collect();
@@ -70,9 +70,8 @@ impl Progress {
         }
         let known = |n: u32| plan.actions.iter().any(|action| action.n == n);
         let others = command.steps.iter().filter(|step| !step.plan.is_some_and(known)).cloned().collect();
-        let total = rows.iter().filter(|row| row.stage != Stage::Kept).count();
         let done = rows.iter().filter(|row| row.stage == Stage::Done).count();
-        Self { rows, others, done, total }
+        Self { total: rows.len(), rows, kept: plan.kept.clone(), others, done }
     }
 }
 
@@ -87,9 +86,6 @@ fn row(action: &PlanAction, command: &Command) -> Row {
 }
 
 fn stage(action: &PlanAction, steps: &[Step], command: &Command) -> Stage {
-    if action.verb() == Verb::Keep {
-        return Stage::Kept;
-    }
     if steps.iter().any(|step| step.status == "failed") {
         return Stage::Failed;
     }
@@ -144,8 +140,8 @@ mod tests {
             "reason": null, "error": null, "publisher": "api", "actor": "alice", "on_failure": "hold", "attempt": 1, "run": 1,
             "cancel_requested": false, "created_at": "2026-01-01T00:00:00Z", "started_at": null, "ended_at": null, "steps": steps,
             "plan": {"empty": false, "notes": [], "actions": [
-                action(1, "keep", &[]), action(2, "image.build", &[]), action(3, "container.replace", &[2]), action(4, "container.remove", &[3])
-            ]},
+                action(2, "image.build", &[]), action(3, "container.replace", &[2]), action(4, "container.remove", &[3])
+            ], "kept": [{"subject": "s1", "service": "s1", "reason": ""}]},
         }))
         .unwrap()
     }
@@ -156,13 +152,13 @@ mod tests {
 
     #[test]
     fn a_plan_turns_live_action_by_action() {
-        assert_eq!(stages(&command("PENDING", &[])), [Stage::Kept, Stage::Waits, Stage::Waits, Stage::Waits]);
+        assert_eq!(stages(&command("PENDING", &[])), [Stage::Waits, Stage::Waits, Stage::Waits]);
         let running = command("RUNNING", &[step(1, 2, "done"), step(2, 3, "running")]);
-        assert_eq!(stages(&running), [Stage::Kept, Stage::Done, Stage::Runs, Stage::Waits]);
+        assert_eq!(stages(&running), [Stage::Done, Stage::Runs, Stage::Waits]);
         let progress = Progress::of_command(&running);
-        assert_eq!((progress.done, progress.total), (1, 3));
-        assert_eq!(progress.rows[3].waits_for, ["s3"]);
-        assert_eq!(progress.rows[1].seconds, Some(2.0));
+        assert_eq!((progress.done, progress.total, progress.kept.len()), (1, 3, 1));
+        assert_eq!(progress.rows[2].waits_for, ["s3"]);
+        assert_eq!(progress.rows[0].seconds, Some(2.0));
     }
 
     #[test]
@@ -177,9 +173,9 @@ mod tests {
     #[test]
     fn what_was_not_reached_is_told_apart_from_what_failed() {
         let failed = command("FAILED", &[step(1, 2, "done"), step(2, 3, "failed")]);
-        assert_eq!(stages(&failed), [Stage::Kept, Stage::Done, Stage::Failed, Stage::NotReached]);
+        assert_eq!(stages(&failed), [Stage::Done, Stage::Failed, Stage::NotReached]);
         let done = command("DONE", &[step(1, 2, "done"), step(2, 3, "found_done"), step(3, 4, "skipped")]);
-        assert_eq!(stages(&done), [Stage::Kept, Stage::Done, Stage::Done, Stage::Done]);
+        assert_eq!(stages(&done), [Stage::Done, Stage::Done, Stage::Done]);
     }
 
     #[test]

@@ -3,10 +3,11 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use orrery_compose::model::{Condition, PullPolicy, Restart};
-use orrery_docker_executor::converge::{Memory, Script};
+use orrery_docker_executor::converge::{Memory, Script, Site, lifecycle};
 use orrery_docker_executor::definition::{Desired, Identity};
 use orrery_docker_executor::engine::memory::MemoryEngine;
 use orrery_docker_executor::engine::{Engine, Scope, State};
@@ -97,6 +98,58 @@ async fn a_version_that_does_not_become_healthy_leaves_what_ran() {
     let probe = "--- a probe of its health ended with exit code 1\nit does not answer\n";
     assert_eq!(log, format!("the last words of shop-db-1.orrery-new\n\n{probe}"));
     assert!(is_settled(&engine, &three(&first, "1"), 1).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_after_its_gate_leaves_its_log_with_the_step_that_removes_it() {
+    let engine = MemoryEngine::with_images(&[IMAGE]);
+    let first = identity("shop");
+    let four = |identity: &Identity, mark: &str| {
+        let names = ["fell", "sick", "starved", "well"];
+        desired(identity, names.map(|name| with_env(with_env(service(name), "BEHAVE", "healthy"), "MARK", mark)).into())
+    };
+    apply(&engine, &Memory::new(Script::Smooth), &four(&first, "1"), 0).await.unwrap();
+    let fail = || {
+        engine.end("shop-fell-1", 3);
+        engine.sicken("shop-sick-1");
+        engine.starve("shop-starved-1");
+    };
+    fail();
+    let replacing = Memory::new(Script::Smooth);
+    assert_eq!(apply(&engine, &replacing, &four(&next(&first), "2"), 1).await.unwrap(), "containers: 4 replaced");
+    let kept = |ledger: &Memory| {
+        let mut logs: Vec<String> = ledger.logs().into_iter().map(|log| String::from_utf8(log).unwrap()).collect();
+        logs.sort();
+        logs
+    };
+    let probe = "\n--- a probe of its health ended with exit code 1\nit does not answer\n";
+    let words = |end: &str| {
+        let last = |name: &str| format!("the last words of shop-{name}-1{end}\n");
+        [last("fell"), format!("{}{probe}", last("sick")), last("starved")]
+    };
+    assert_eq!(kept(&replacing), words(".orrery-old"));
+
+    fail();
+    let deleting = Memory::new(Script::Smooth);
+    let site = Site::new(&engine, &deleting).await;
+    lifecycle::delete(&site, &next(&next(&first)), &BTreeSet::new(), false).await.unwrap();
+    assert_eq!(kept(&deleting), words(""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_stopped_leaves_no_log_when_it_goes() {
+    let engine = MemoryEngine::with_images(&[IMAGE]);
+    let first = identity("shop");
+    apply(&engine, &Memory::new(Script::Smooth), &three(&first, "1"), 0).await.unwrap();
+    engine.end("shop-db-1", 3);
+    let ledger = Memory::new(Script::Smooth);
+    let second = next(&first);
+    let (stopped, _) = lifecycle::stop(&Site::new(&engine, &ledger).await, &second).await.unwrap();
+    assert_eq!(stopped.len(), 1);
+    let site = Site::new(&engine, &ledger).await;
+    lifecycle::delete(&site, &next(&second), &stopped, false).await.unwrap();
+    let logs: Vec<Vec<u8>> = ledger.logs();
+    assert_eq!(logs, [b"the last words of shop-db-1\n".to_vec()], "what had fallen before the stop is kept");
 }
 
 #[tokio::test(start_paused = true)]

@@ -284,6 +284,28 @@ async fn what_is_wrong_from_the_start_is_rejected_and_holds_nobody() {
     summary(&whole);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_a_deleted_stack_go_once_no_container_mounts_them() {
+    let _engine = real::engine().await;
+    let here = Installation::start().await;
+    let names = ["first", "second"].map(real::unique);
+    let _projects = names.clone().map(real::Project);
+    for name in &names {
+        here.run("ada", "stack.create", name, json!({"bundle": bundle("secret")})).await;
+        summary(&here.run("ada", "stack.apply", name, json!({"version": 1})).await.1);
+    }
+    let [first, second] = names;
+    summary(&here.run("ada", "stack.apply", &second, json!({"bundle": bundle("another")})).await.1);
+    let lies = |folder: &str| std::fs::read_dir(here.server.data().join(folder)).unwrap().count();
+    assert_eq!((lies("bundles"), lies("inline")), (2, 1), "both mount one bundle, and the second another one");
+    summary(&here.run("ada", "stack.delete", &second, json!({})).await.1);
+    assert_eq!((lies("bundles"), lies("inline")), (1, 1), "the first still mounts them");
+    summary(&here.run("ada", "stack.stop", &first, json!({})).await.1);
+    summary(&here.run("ada", "stack.restart", &first, json!({})).await.1);
+    summary(&here.run("ada", "stack.delete", &first, json!({})).await.1);
+    assert_eq!((lies("bundles"), lies("inline")), (0, 0));
+}
+
 fn built(text: &str, dockerfile: &str) -> Value {
     let compose =
         "services:\n  web:\n    build: {context: app, args: {WORD: hello}}\n    command: [sleep, '100']\n    stop_grace_period: 100ms\n";

@@ -7,12 +7,13 @@ mod support;
 
 use std::time::Duration;
 
+use bollard::exec::{CreateExecOptions, StartExecOptions};
 use bollard::models::ContainerUpdateBody;
 use bollard::query_parameters::InspectContainerOptions;
 use orrery_compose::Service;
 use orrery_compose::model::{Condition, Healthcheck, UpdateOrder};
 use orrery_docker_executor::converge::{Memory, Script};
-use orrery_docker_executor::engine::{DockerEngine, Engine, Scope, State};
+use orrery_docker_executor::engine::{DockerEngine, Engine, Outcome, Scope, State, Until};
 use orrery_docker_executor::files::DataDir;
 use orrery_docker_executor::observe::observation;
 use orrery_docker_executor::plan::{self, Circumstances};
@@ -115,6 +116,33 @@ async fn a_version_that_never_becomes_healthy_leaves_the_old_one_serving() {
     assert_eq!(up(&engine, &good).await, before);
     assert_eq!(page(port).await, "good");
     assert_eq!(apply(&engine, &Memory::new(Script::Smooth), &good, 1).await.unwrap(), "nothing to do");
+}
+
+#[tokio::test]
+async fn what_fails_after_its_gate_leaves_its_log_when_the_next_version_replaces_it() {
+    let engine = real::engine().await;
+    let identity = identity(&real::unique("fell"));
+    let _project = real::Project(identity.project.clone());
+    let falling = |mark: &str, identity| {
+        let script = "echo disk is full >&2; while [ ! -e /tmp/fall ]; do sleep 0.1; done; exit 3";
+        let web = Service { command: Some(vec!["sh".into(), "-c".into(), script.into()]), ..service("web") };
+        desired(identity, vec![with_env(web, "MARK", mark), service("well")])
+    };
+    let first = falling("1", &identity);
+    apply(&engine, &Memory::new(Script::Smooth), &first, 0).await.unwrap();
+    let docker = engine.connection().docker().await.unwrap();
+    let name = format!("{}-web-1", identity.project);
+    let touch = CreateExecOptions { cmd: Some(vec!["touch", "/tmp/fall"]), ..CreateExecOptions::default() };
+    let exec = docker.create_exec(&name, touch).await.unwrap();
+    docker.start_exec(&exec.id, Some(StartExecOptions { detach: true, ..StartExecOptions::default() })).await.unwrap();
+    let id = docker.inspect_container(&name, None::<InspectContainerOptions>).await.unwrap().id.unwrap();
+    let fallen = engine.wait(&id, &Until::Finished).await.unwrap();
+    assert!(matches!(fallen, Outcome::Failed { code: "exited", .. }), "{fallen:?}");
+
+    let ledger = Memory::new(Script::Smooth);
+    apply(&engine, &ledger, &falling("2", &next(&identity)), 1).await.unwrap();
+    let logs: Vec<String> = ledger.logs().into_iter().map(|log| String::from_utf8(log).unwrap()).collect();
+    assert_eq!(logs, ["disk is full\n"]);
 }
 
 #[tokio::test]

@@ -89,11 +89,8 @@ async fn planned(engine: &MemoryEngine, desired: &Desired, converged: u64) -> or
 fn is_in_order(shown: &orrery_contracts::Plan, desired: &Desired) {
     for action in &shown.actions {
         assert!(action.after.iter().all(|n| *n < action.n), "{action:?} waits for something later");
-        let Some(service) = action
-            .service
-            .as_ref()
-            .and_then(|name| desired.services.get(name))
-            .filter(|_| action.action != "container.remove" && action.action != "keep")
+        let Some(service) =
+            action.service.as_ref().and_then(|name| desired.services.get(name)).filter(|_| action.action != "container.remove")
         else {
             continue;
         };

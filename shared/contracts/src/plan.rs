@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 pub struct Plan {
     /// True when there is nothing to do.
     pub empty: bool,
-    /// What would be done; `keep` actions only say what stays.
+    /// What would be done, in order.
     pub actions: Vec<PlanAction>,
+    /// The containers that stay as they are.
+    #[serde(default)]
+    pub kept: Vec<PlanKept>,
     /// What else is worth knowing: conflicts, values without effect.
     pub notes: Vec<String>,
 }
@@ -21,7 +24,7 @@ pub struct PlanAction {
     pub n: u32,
     /// What would be done: `network.create`, `volume.create`, `image.pull`, `image.build`, `container.create`,
     /// `container.replace`, `container.start`, `container.stop`, `container.restart`, `container.update`,
-    /// `container.remove`, `network.remove`, `volume.remove`, `keep`.
+    /// `container.remove`, `network.remove`, `volume.remove`.
     pub action: String,
     /// What it is about: the name of a container, network, volume or image.
     pub subject: String,
@@ -35,15 +38,26 @@ pub struct PlanAction {
     pub after: Vec<u32>,
 }
 
+/// A container that a plan leaves as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanKept {
+    /// Its name.
+    pub subject: String,
+    /// Its service.
+    pub service: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
 impl PlanAction {
     /// The kind of action, for colour and words.
     #[must_use]
     pub fn verb(&self) -> Verb {
         match self.action.rsplit('.').next() {
             Some("create" | "build" | "pull" | "start") => Verb::Add,
-            Some("replace" | "update" | "restart") => Verb::Change,
             Some("remove" | "stop") => Verb::Remove,
-            Some(_) | None => Verb::Keep,
+            // `replace`, `update`, `restart`, and whatever a later release may say.
+            Some(_) | None => Verb::Change,
         }
     }
 }
@@ -57,8 +71,6 @@ pub enum Verb {
     Change,
     /// Something goes.
     Remove,
-    /// Something stays.
-    Keep,
 }
 
 /// A field of a definition or of a running container that differs.

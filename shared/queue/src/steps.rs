@@ -225,7 +225,8 @@ fn fitting(entry: StepEntry) -> StepEntry {
                 action.changes.clear();
                 action
             });
-            StepEntry::Planned { plan: Plan { empty: plan.empty, actions: actions.collect(), notes } }
+            let kept = plan.kept.into_iter().take(1000).collect();
+            StepEntry::Planned { plan: Plan { empty: plan.empty, actions: actions.collect(), kept, notes } }
         }
         StepEntry::Ended { outcome, detail, log, output: _ } => StepEntry::Ended { outcome, detail: cut(detail), output: None, log },
         StepEntry::Opened { .. } | StepEntry::Started { .. } | StepEntry::Closed { .. } => entry,

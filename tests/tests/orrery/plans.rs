@@ -41,6 +41,7 @@ async fn a_port_that_a_program_of_the_host_holds_is_named_before_the_apply() -> 
     ensure!(orrery.api.plan(&name, 1).await?.notes.is_empty());
     orrery.api.apply(&name, 1).await?;
     // The engine's own forwarder holds the port now, which is nobody else.
-    ensure!(orrery.api.plan(&name, 1).await?.empty);
+    let plan = orrery.api.plan(&name, 1).await?;
+    ensure!(plan.empty && plan.actions.is_empty() && plan.kept.len() == 2, "{plan:#?}");
     orrery.end().await
 }

@@ -51,7 +51,7 @@ fn Shown(plan: Plan) -> impl IntoView {
         <p class="quiet">"Nothing is saved and nothing is changed by looking."</p>
         <section class="card">
             <PlanNotes notes=plan.notes.clone()/>
-            {if plan.actions.is_empty() {
+            {if plan.actions.is_empty() && plan.kept.is_empty() {
                 view! { <p class="pad quiet">"Nothing to do: what runs is what these files say."</p> }.into_any()
             } else {
                 view! { <ProgressList progress=Signal::stored(progress)/> }.into_any()

@@ -1,8 +1,8 @@
 //! A plan as a list: what would be done and why; the same list while it is done, with the steps inside each action.
 
 use leptos::prelude::*;
-use orrery_contracts::Verb;
 use orrery_contracts::rest::Step;
+use orrery_contracts::{PlanKept, Verb};
 
 use super::{FieldChanges, KeptLog, StepList};
 use crate::progress::{Progress, Row, Stage};
@@ -11,18 +11,13 @@ use crate::words::{self, Tone};
 
 #[component]
 pub(crate) fn ProgressList(#[prop(into)] progress: Signal<Progress>) -> impl IntoView {
-    let rows = move || {
-        let (kept, others): (Vec<Row>, Vec<Row>) = progress.get().rows.into_iter().partition(|row| row.stage == Stage::Kept);
-        (kept, others)
-    };
     view! {
         <ol class="plan">
             {move || {
-                let (kept, active) = rows();
-                let others = progress.get().others;
+                let Progress { rows, kept, others, .. } = progress.get();
                 view! {
                     {(!kept.is_empty()).then(|| view! { <KeptRow kept/> })}
-                    {active.into_iter().map(|row| view! { <ActionRow row/> }).collect_view()}
+                    {rows.into_iter().map(|row| view! { <ActionRow row/> }).collect_view()}
                     {(!others.is_empty()).then(|| view! { <li><span class="verb keep">"steps"</span><StepList steps=others/><span></span></li> })}
                 }
             }}
@@ -32,10 +27,10 @@ pub(crate) fn ProgressList(#[prop(into)] progress: Signal<Progress>) -> impl Int
 
 /// Everything that stays, in one line.
 #[component]
-fn KeptRow(kept: Vec<Row>) -> impl IntoView {
-    let names: Vec<String> = kept.iter().map(|row| row.action.subject.clone()).collect();
+fn KeptRow(kept: Vec<PlanKept>) -> impl IntoView {
+    let names: Vec<String> = kept.iter().map(|one| one.subject.clone()).collect();
     let reasons: std::collections::BTreeSet<&str> =
-        kept.iter().map(|row| row.action.reason.as_str()).filter(|reason| !reason.is_empty()).collect();
+        kept.iter().map(|one| one.reason.as_str()).filter(|reason| !reason.is_empty()).collect();
     let why = if reasons.len() == 1 { reasons.into_iter().next().unwrap_or("unchanged").to_owned() } else { "unchanged".into() };
     view! {
         <li>
@@ -54,7 +49,6 @@ fn ActionRow(row: Row) -> impl IntoView {
         Verb::Add => "add",
         Verb::Change => "swap",
         Verb::Remove => "del",
-        Verb::Keep => "keep",
     };
     let reason = row.action.reason.clone();
     let (live, broken) = (row.stage == Stage::Runs, row.stage == Stage::Failed);
@@ -88,7 +82,6 @@ fn steps_of(row: &Row) -> Option<AnyView> {
 fn StageWord(row: Row) -> impl IntoView {
     match row.stage {
         Stage::Planned => view! { <span></span> }.into_any(),
-        Stage::Kept => view! { <span class="faint">"kept"</span> }.into_any(),
         Stage::Waits if row.waits_for.is_empty() => view! { <span class="faint">"waits"</span> }.into_any(),
         Stage::Waits => {
             let more = row.waits_for.len().saturating_sub(1);

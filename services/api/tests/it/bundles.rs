@@ -60,9 +60,9 @@ async fn a_large_bundle_travels_by_digest_and_can_be_planned_before_it_exists() 
     let message: serde_json::Value = serde_json::from_slice(&body).unwrap();
     let bundle: Bundle = serde_json::from_value(large).unwrap();
     assert_eq!(message["payload"], json!({"digest": bundle.digest()}));
-    executor.answers("plan", vec![json!({"ok": {"empty": true, "actions": [], "notes": []}})]).await;
+    executor.answers("plan", vec![json!({"ok": {"empty": true, "actions": [], "kept": [], "notes": []}})]).await;
     let plan = admin.post_nothing("/api/v1/stacks/shop/plan/1").await.expect(200);
-    assert_eq!(plan.json, json!({"empty": true, "actions": [], "notes": []}));
+    assert_eq!(plan.json, json!({"empty": true, "actions": [], "kept": [], "notes": []}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -180,14 +180,15 @@ impl DockerExecutor {
     async fn delete(&self, run: &Run, head: StackHead, volumes: bool) -> Result<String, RunError> {
         let identity = self.whose(&head, run).await?;
         let site = Site::new(self.engine.as_ref(), run).await;
-        let summary = lifecycle::delete(&site, &identity, volumes).await?;
+        let summary = lifecycle::delete(&site, &identity, &self.data.stopped(head.id), volumes).await?;
         if volumes {
             let (data, stack) = (self.data.clone(), head.id);
             blocking(move || data.remove_stack(stack)).await?;
         }
+        let stays = self.sweep(&head).await;
         self.tell(run, &head, StackChange::Deleted { volumes }).await?;
         self.write_head(&StackHead { deleted: true, command: run.command().seq, ..head }).await?;
-        Ok(summary)
+        Ok([summary].into_iter().chain(stays).collect::<Vec<_>>().join("; "))
     }
 
     async fn whose(&self, head: &StackHead, run: &Run) -> Result<crate::definition::Identity, RunError> {

@@ -5,6 +5,7 @@ mod definition;
 mod execute;
 mod heads;
 mod judge;
+mod sweep;
 mod target;
 
 use std::path::PathBuf;

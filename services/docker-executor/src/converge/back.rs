@@ -4,6 +4,7 @@ use orrery_contracts::Failure;
 use orrery_queue::RunError;
 
 use super::before::{Before, Was, limits};
+use super::farewell::failure;
 use super::ledger::Ledger;
 use super::service::update_body;
 use super::site::{Halt, Site};
@@ -53,7 +54,7 @@ async fn way_back<E: Engine, L: Ledger>(
             if seen.state.is_up() {
                 bear(site.act_back(&seen.name, Act::Stop { id: seen.id.clone(), grace: None }).await.map(drop), trouble)?;
             }
-            bear(site.act_back(&seen.name, Act::Remove { id: seen.id.clone(), volumes: false }).await.map(drop), trouble)?;
+            bear(site.remove_back(seen, failure(seen, false)).await, trouble)?;
         }
     }
     restore(site, &observed, before, trouble).await?;

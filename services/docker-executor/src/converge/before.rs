@@ -1,12 +1,13 @@
 //! What ran before a command touched anything: written down as the first step of an attempt, and what everything is
 //! brought back to when the command cannot be carried out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orrery_queue::{RunError, StepDone, StepRecord, StepSpec, StepState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::farewell::failure;
 use super::ledger::Ledger;
 use super::site::Site;
 use crate::definition::facts::updatable_paths;
@@ -37,21 +38,34 @@ pub struct Was {
     pub up: bool,
     /// What the engine can change in place.
     pub limits: BTreeMap<String, Value>,
+    /// How it had failed, where it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 impl Before {
-    /// What there is now, without what broken commands left. What they stopped counts as up when the stack should run.
+    /// What there is now, without what broken commands left. What they stopped counts as up when the stack should run, and
+    /// neither that nor what a stop stopped has failed.
     #[must_use]
-    pub fn of(observed: &Observed, left: &Leftovers, should_run: bool, identity: &Identity) -> Self {
+    pub fn of(observed: &Observed, left: &Leftovers, should_run: bool, stopped: &BTreeSet<String>, identity: &Identity) -> Self {
         let goes = |seen: &&Seen| left.remove.iter().any(|(id, _)| *id == seen.id);
         let was = |seen: &Seen| Was {
             id: seen.id.clone(),
             name: settled_name(&seen.name).to_owned(),
             up: seen.state.is_up() || (should_run && left.ran.contains(&seen.id)),
             limits: limits(seen),
+            failed: failure(seen, left.ran.contains(&seen.id) || stopped.contains(&seen.id)),
         };
         let containers = observed.containers.iter().filter(|seen| !goes(seen)).map(was).collect();
         Self { project: identity.project.clone(), containers }
+    }
+
+    /// How a container had failed before the command began; one that was not there then is judged by what is seen of it.
+    pub(super) fn failure(&self, seen: &Seen) -> Option<String> {
+        match self.containers.iter().find(|was| was.id == seen.id) {
+            Some(was) => was.failed.clone(),
+            None => failure(seen, false),
+        }
     }
 
     /// What an earlier run of this attempt wrote down.

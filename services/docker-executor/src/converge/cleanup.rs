@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use orrery_queue::{RunError, StepDone, StepSpec, StepState};
 
+use super::before::Before;
+use super::farewell::failure;
 use super::ledger::Ledger;
 use super::site::{Halt, Site};
 use crate::definition::Identity;
@@ -40,7 +42,12 @@ pub(super) fn finished(todo: &Todo, observed: &Observed) -> Todo {
 
 /// Removes what was replaced and what the version does not have. A cancel does not stop it any more: the new version
 /// runs already.
-pub(super) async fn after<E: Engine, L: Ledger>(site: &Site<'_, E, L>, observed: &Observed, todo: &Todo) -> Result<(), Halt> {
+pub(super) async fn after<E: Engine, L: Ledger>(
+    site: &Site<'_, E, L>,
+    observed: &Observed,
+    todo: &Todo,
+    before: Option<&Before>,
+) -> Result<(), Halt> {
     let replaced = todo.slots.iter().filter(|slot| slot.what == SlotAction::Replace).filter_map(|slot| slot.current.clone());
     let removed = todo.removals.iter().map(|removal| removal.id.clone());
     let all: BTreeSet<String> = replaced.chain(removed).collect();
@@ -50,7 +57,8 @@ pub(super) async fn after<E: Engine, L: Ledger>(site: &Site<'_, E, L>, observed:
             if seen.state.is_up() && todo.removals.iter().any(|removal| removal.id == seen.id) {
                 forgiving(site.act_back(&seen.name, Act::Stop { id: seen.id.clone(), grace: None }).await.map(drop))?;
             }
-            forgiving(site.act_back(&seen.name, Act::Remove { id: seen.id.clone(), volumes: false }).await.map(drop))
+            let failed = before.map_or_else(|| failure(seen, false), |before| before.failure(seen));
+            forgiving(site.remove_back(seen, failed).await)
         });
         futures::future::try_join_all(work).await?;
     }
@@ -71,10 +79,10 @@ fn forgiving(result: Result<(), Halt>) -> Result<(), Halt> {
 }
 
 /// Puts right what commands that broke off left behind.
-pub(super) async fn put_right<E: Engine, L: Ledger>(site: &Site<'_, E, L>, left: &Leftovers) -> Result<(), Halt> {
-    for (id, name) in &left.remove {
-        site.act(name, Act::Stop { id: id.clone(), grace: None }).await?;
-        site.act(name, Act::Remove { id: id.clone(), volumes: false }).await?;
+pub(super) async fn put_right<E: Engine, L: Ledger>(site: &Site<'_, E, L>, observed: &Observed, left: &Leftovers) -> Result<(), Halt> {
+    for seen in left.remove.iter().filter_map(|(id, _)| observed.container(id)) {
+        site.act(&seen.name, Act::Stop { id: seen.id.clone(), grace: None }).await?;
+        site.remove(seen, failure(seen, false)).await?;
     }
     for (id, now, name) in &left.rename {
         site.act(now, Act::Rename { id: id.clone(), to: name.clone() }).await?;

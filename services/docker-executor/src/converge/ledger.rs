@@ -138,7 +138,7 @@ impl Memory {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The logs of steps that failed.
+    /// The logs that steps kept.
     #[must_use]
     pub fn logs(&self) -> Vec<Vec<u8>> {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -228,6 +228,7 @@ impl Memory {
         match result {
             Ok(done) => {
                 self.end(n, done.outcome, done.output.clone());
+                self.logs.lock().unwrap_or_else(PoisonError::into_inner).extend(done.log.clone());
                 Ok(done)
             }
             Err(failed) => {

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orrery_queue::{RunError, StepDone, StepSpec};
+use orrery_queue::{RunError, StepDone, StepRecord, StepSpec};
 
 use super::before::{self, Before};
+use super::farewell::failure;
 use super::ledger::Ledger;
 use super::site::{Halt, Site};
 use super::{Apply, back, resume};
 use crate::definition::Identity;
-use crate::engine::{Act, Engine, Observed, Scope};
+use crate::engine::{Act, Engine, Observed, Scope, Seen};
 use crate::plan::{self, delete_plan, layers, stop_plan};
 
 /// The step after which a restart only starts.
@@ -60,18 +61,23 @@ pub async fn restart<E: Engine, L: Ledger>(site: &Site<'_, E, L>, apply: &Apply<
     super::apply(site, &started).await
 }
 
-/// Removes every container and network, and the volumes too when told.
+/// Removes every container and network, and the volumes too when told. `stopped` are containers that a stop stopped.
 ///
 /// # Errors
 /// Why it could not be done; what is removed stays removed.
-pub async fn delete<E: Engine, L: Ledger>(site: &Site<'_, E, L>, identity: &Identity, volumes: bool) -> Result<String, RunError> {
+pub async fn delete<E: Engine, L: Ledger>(
+    site: &Site<'_, E, L>,
+    identity: &Identity,
+    stopped: &BTreeSet<String>,
+    volumes: bool,
+) -> Result<String, RunError> {
     resume::take_up(site, identity).await?;
     let observed = run_error(site.observe(&scope(identity)).await)?;
     let shown = delete_plan(&observed, volumes);
     if !shown.empty {
         site.show(&shown).await?;
     }
-    run_error(remove_all(site, &observed, volumes).await)?;
+    run_error(remove_all(site, &observed, stopped, volumes).await)?;
     let gone = format!("{} containers removed", observed.containers.len());
     let kept = observed.volumes.iter().filter(|(_, seen)| (seen.ours || seen.kept) && !volumes).count();
     Ok(if kept == 0 { gone } else { format!("{gone}, {kept} volumes kept") })
@@ -82,7 +88,7 @@ fn scope(identity: &Identity) -> Scope {
 }
 
 async fn note<E: Engine, L: Ledger>(site: &Site<'_, E, L>, observed: &Observed, identity: &Identity) -> Result<Before, RunError> {
-    let before = Before::of(observed, &plan::Leftovers::default(), false, identity);
+    let before = Before::of(observed, &plan::Leftovers::default(), false, &BTreeSet::new(), identity);
     before::write_down(site, &before).await?;
     Ok(before)
 }
@@ -98,14 +104,20 @@ async fn stop_all<E: Engine, L: Ledger>(site: &Site<'_, E, L>, observed: &Observ
     Ok(())
 }
 
-async fn remove_all<E: Engine, L: Ledger>(site: &Site<'_, E, L>, observed: &Observed, volumes: bool) -> Result<(), Halt> {
+async fn remove_all<E: Engine, L: Ledger>(
+    site: &Site<'_, E, L>,
+    observed: &Observed,
+    stopped: &BTreeSet<String>,
+    volumes: bool,
+) -> Result<(), Halt> {
+    let by_us = |seen: &Seen| stopped.contains(&seen.id) || was_stopped(site.ledger().earlier(), seen);
     let stack = plan::stack_of(observed);
     for layer in stack.layers {
         let removals = layer.into_iter().map(|seen| async {
             if seen.state.is_up() {
                 site.act(&seen.name, Act::Stop { id: seen.id.clone(), grace: None }).await?;
             }
-            site.act(&seen.name, Act::Remove { id: seen.id.clone(), volumes }).await.map(drop)
+            site.remove_with(seen, failure(seen, by_us(seen)), volumes).await
         });
         for result in futures::future::join_all(removals).await {
             result?;
@@ -118,6 +130,11 @@ async fn remove_all<E: Engine, L: Ledger>(site: &Site<'_, E, L>, observed: &Obse
         site.act(name, Act::RemoveVolume { name: (*name).to_owned() }).await?;
     }
     Ok(())
+}
+
+/// Whether an earlier run of this attempt has stopped a container.
+fn was_stopped(earlier: &[StepRecord], seen: &Seen) -> bool {
+    earlier.iter().any(|step| step.action == "container.stop" && step.subject == seen.name)
 }
 
 fn run_error<T>(result: Result<T, Halt>) -> Result<T, RunError> {

@@ -4,6 +4,7 @@
 mod back;
 mod before;
 mod cleanup;
+mod farewell;
 mod images;
 pub mod ledger;
 pub mod lifecycle;
@@ -106,7 +107,7 @@ impl<E: Engine, L: Ledger> Work<'_, E, L> {
             self.site.show(&shown).await?;
         }
         if first && self.committed {
-            cleanup::after(self.site, &observed, &cleanup::finished(&todo, &observed)).await?;
+            cleanup::after(self.site, &observed, &cleanup::finished(&todo, &observed), self.before.as_ref()).await?;
             return Ok(false);
         }
         let observed = self.begin(observed).await?;
@@ -120,7 +121,7 @@ impl<E: Engine, L: Ledger> Work<'_, E, L> {
             cleanup::commit(self.site, &self.apply.desired.identity).await?;
             self.committed = true;
         }
-        cleanup::after(self.site, &observed, &todo).await?;
+        cleanup::after(self.site, &observed, &todo, self.before.as_ref()).await?;
         Ok(false)
     }
 
@@ -130,13 +131,13 @@ impl<E: Engine, L: Ledger> Work<'_, E, L> {
             return Ok(observed);
         }
         let left = plan::leftovers(&observed, self.apply.converged);
-        let before = Before::of(&observed, &left, self.apply.should_run, &self.apply.desired.identity);
+        let before = Before::of(&observed, &left, self.apply.should_run, &self.apply.stopped, &self.apply.desired.identity);
         before::write_down(self.site, &before).await?;
         self.before = Some(before);
         if left.is_empty() {
             return Ok(observed);
         }
-        cleanup::put_right(self.site, &left).await?;
+        cleanup::put_right(self.site, &observed, &left).await?;
         self.observe().await
     }
 

@@ -1,7 +1,7 @@
 //! Where a command works: its engine, its ledger, and the rules of every single step — written ahead, retried while the
 //! trouble is transient, told while it lasts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::farewell::Farewell;
 use super::ledger::{Ledger, Teller};
 use crate::engine::gate::{EXITED, UNHEALTHY};
 use crate::engine::{Act, Class, Effect, Engine, EngineError, Observed, Outcome, Probed, Scope, Until};
@@ -51,6 +52,7 @@ pub struct Site<'a, E, L> {
     numbers: Mutex<HashMap<String, u32>>,
     abort: Mutex<CancellationToken>,
     pulled: Mutex<Vec<String>>,
+    kept: Mutex<BTreeSet<String>>,
 }
 
 impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
@@ -64,6 +66,7 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
             numbers: Mutex::default(),
             abort: Mutex::default(),
             pulled: Mutex::default(),
+            kept: Mutex::default(),
         }
     }
 
@@ -75,6 +78,11 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
 
     pub(super) fn pulled(&self, reference: &str) {
         self.pulled.lock().unwrap_or_else(PoisonError::into_inner).push(reference.to_owned());
+    }
+
+    /// Whether the last lines of this container lie with a step already.
+    pub(super) fn has_kept(&self, id: &str) -> bool {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 
     pub(super) fn ledger(&self) -> &L {
@@ -103,7 +111,7 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
     pub(super) async fn show(&self, plan: &Plan) -> Result<(), RunError> {
         {
             let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-            numbers.extend(plan.actions.iter().filter(|action| action.action != "keep").map(|action| (action.subject.clone(), action.n)));
+            numbers.extend(plan.actions.iter().map(|action| (action.subject.clone(), action.n)));
         }
         self.ledger.planned(plan).await
     }
@@ -132,18 +140,23 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
 
     /// One action, as a step.
     pub(super) async fn act(&self, subject: &str, act: Act) -> Result<Effect, Halt> {
+        self.act_with(subject, act, None).await
+    }
+
+    /// One action with what is kept of the container that it removes.
+    pub(super) async fn act_with(&self, subject: &str, act: Act, farewell: Option<Farewell>) -> Result<Effect, Halt> {
         if self.aborted() {
             return Err(Halt::Run(RunError::Cancelled));
         }
-        self.step(subject, act, false).await
+        self.step(subject, act, false, farewell).await
     }
 
     /// One action on the way back.
     pub(super) async fn act_back(&self, subject: &str, act: Act) -> Result<Effect, Halt> {
-        self.step(subject, act, true).await
+        self.step(subject, act, true, None).await
     }
 
-    async fn step(&self, subject: &str, act: Act, back: bool) -> Result<Effect, Halt> {
+    pub(super) async fn step(&self, subject: &str, act: Act, back: bool, farewell: Option<Farewell>) -> Result<Effect, Halt> {
         let spec = self.spec(act.word(), subject);
         let _permit = self.side_by_side.acquire().await.map_err(|_| Halt::Replan)?;
         let mut came_to = None;
@@ -153,7 +166,7 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
             Box::pin(async move {
                 match self.told(act, &teller).await {
                     Ok(effect) => {
-                        let done = done(&effect);
+                        let done = done(&effect, farewell);
                         *answer = Some(Ok(effect));
                         Ok(done)
                     }
@@ -269,18 +282,23 @@ impl<E: Engine, L: Ledger> Site<'_, E, L> {
     /// Why a container did not pass, with its last words, and with what the probes said where it is they that failed it.
     async fn fallen(&self, subject: &str, id: &str, code: &'static str, why: &str) -> StepFailure {
         let mut message = format!("{} {why}", crate::definition::identity::settled_name(subject));
-        let mut log = self.engine.tail(id, KEPT_LINES).await;
-        if code == UNHEALTHY {
-            let probes = self.engine.probes(id).await;
-            if let Some(last) = probes.last() {
-                message.push_str(&format!(": its probe {}", in_short(last)));
-            }
-            for probe in &probes {
-                let end = format!("\n--- a probe of its health ended with exit code {}\n{}\n", probe.exit_code, probe.output);
-                log.extend_from_slice(end.as_bytes());
-            }
+        let (log, last_probe) = self.last_words(id, code == UNHEALTHY).await;
+        if let Some(last) = last_probe {
+            message.push_str(&format!(": its probe {}", in_short(&last)));
         }
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
         StepFailure::new(code, message).with_log(log)
+    }
+
+    /// A container's last lines, and below them what the probes said that give it up; with the last of those.
+    pub(super) async fn last_words(&self, id: &str, unhealthy: bool) -> (Vec<u8>, Option<Probed>) {
+        let mut log = self.engine.tail(id, KEPT_LINES).await;
+        let mut probes = if unhealthy { self.engine.probes(id).await } else { Vec::new() };
+        for probe in &probes {
+            let end = format!("\n--- a probe of its health ended with exit code {}\n{}\n", probe.exit_code, probe.output);
+            log.extend_from_slice(end.as_bytes());
+        }
+        (log, probes.pop())
     }
 }
 
@@ -302,11 +320,12 @@ fn held(until: &Until) -> &'static str {
     }
 }
 
-fn done(effect: &Effect) -> StepDone {
-    let detail = effect.warnings.join("; ");
+fn done(effect: &Effect, farewell: Option<Farewell>) -> StepDone {
+    let words = farewell.as_ref().map(Farewell::words);
+    let detail = effect.warnings.iter().cloned().chain(words).collect::<Vec<_>>().join("; ");
     let mut done = if effect.already { StepDone::found_done(detail) } else { StepDone::done(detail) };
     done.output = effect.id.as_ref().map(|id| json!({ "id": id }));
-    done.log.clone_from(&effect.log);
+    done.log = effect.log.clone().or_else(|| farewell.map(|farewell| farewell.log).filter(|log| !log.is_empty()));
     done
 }
 

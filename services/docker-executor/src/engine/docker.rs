@@ -1,5 +1,7 @@
 //! The real engine, over bollard: each action is one or a few calls, made so that repeating it is harmless.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -57,6 +59,15 @@ impl DockerEngine {
     #[must_use]
     pub fn away(&self) -> Option<String> {
         (!self.connection.is_up()).then(|| format!("the engine at {}", self.connection.host()))
+    }
+
+    /// Every path of the host that a container mounts, whoever made it and whether it runs or not.
+    ///
+    /// # Errors
+    /// When the engine is away.
+    pub async fn mounted(&self) -> Result<BTreeSet<PathBuf>, EngineError> {
+        let docker = self.connection.docker().await?;
+        listing::mounted(&docker).await.map_err(|error| self.connection.failed(error))
     }
 
     /// The events.

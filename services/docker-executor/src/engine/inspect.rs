@@ -36,6 +36,7 @@ pub(crate) fn seen(inspect: ContainerInspectResponse) -> Option<Seen> {
         exit_code: state.exit_code.unwrap_or_default(),
         state: doing(&state),
         restarts: inspect.restart_count.unwrap_or_default(),
+        oom_killed: state.oom_killed.unwrap_or_default(),
         ports: host.port_bindings.as_ref().map(wanted_ports).unwrap_or_default(),
         anonymous: anonymous(&inspect.mounts.unwrap_or_default()),
         joins: joins(&host),
@@ -63,7 +64,9 @@ pub(super) fn listed(summary: ContainerSummary) -> Option<Seen> {
         health: listed_health(&status),
         exit_code: listed_exit_code(&status),
         restarts: 0,
-        ports: Vec::new(),
+        oom_killed: false,
+        // What it holds now, where it runs: or its own forwarder would look like somebody else.
+        ports: summary.ports.unwrap_or_default().into_iter().filter_map(super::listing::published).collect(),
         anonymous: Vec::new(),
         joins: Vec::new(),
         depends_on: label.get("com.docker.compose.depends_on").cloned().unwrap_or_default(),

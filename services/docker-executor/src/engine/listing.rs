@@ -1,7 +1,8 @@
 //! One look at the engine: the stack's containers in full, everybody else's in short, and the networks, volumes and
 //! images that a definition names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use bollard::Docker;
 use bollard::errors::Error;
@@ -31,6 +32,14 @@ pub(super) async fn look(docker: &Docker, scope: &Scope) -> Result<Observed, Err
     };
     containers.sort_by(|a, b| (&a.service, a.number, &a.name).cmp(&(&b.service, b.number, &b.name)));
     Ok(Observed { containers, networks, volumes, images, others: others.into_iter().map(other).collect(), programs: Vec::new() })
+}
+
+/// Every path of the host that a container mounts.
+pub(super) async fn mounted(docker: &Docker) -> Result<BTreeSet<PathBuf>, Error> {
+    let options = ListContainersOptions { all: true, ..ListContainersOptions::default() };
+    let containers = docker.list_containers(Some(options)).await?;
+    let mounts = containers.into_iter().flat_map(|summary| summary.mounts.unwrap_or_default());
+    Ok(mounts.filter_map(|mount| mount.source).map(PathBuf::from).collect())
 }
 
 async fn inspect_all(docker: &Docker, ids: Vec<String>) -> Result<Vec<Seen>, Error> {

@@ -90,6 +90,8 @@ pub struct Seen {
     pub exit_code: i64,
     /// How often the engine has started it again.
     pub restarts: i64,
+    /// Whether the kernel killed something in it for want of memory, since it was started.
+    pub oom_killed: bool,
     /// Ports of the host that it wants, whether it runs or not.
     pub ports: Vec<PublishedPort>,
     /// Its anonymous volumes: place in the container, and name.

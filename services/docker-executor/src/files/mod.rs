@@ -19,6 +19,10 @@ use crate::definition::{Desired, Facts, InlineFile};
 
 pub use context::archive;
 
+/// Where bundles are laid out, each under its digest.
+const BUNDLES: &str = "bundles";
+/// Where files lie that are the definition's, and no bundle's.
+const INLINE: &str = "inline";
 /// When images were pulled.
 const PULLS: &str = "pulls.json";
 
@@ -42,6 +46,14 @@ fn at<T>(what: &'static str, path: &Path, result: io::Result<T>) -> Result<T, Fi
     result.map_err(|source| FileError { what, path: path.to_owned(), source })
 }
 
+/// What is not there needs no removal.
+fn gone(path: &Path, result: io::Result<()>) -> Result<(), FileError> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => at("removed", path, result),
+    }
+}
+
 impl DataDir {
     /// This folder.
     #[must_use]
@@ -61,11 +73,11 @@ impl DataDir {
     /// # Errors
     /// When the folder cannot be written.
     pub fn lay_out(&self, bundle: &Bundle, digest: &Digest) -> Result<(), FileError> {
-        let home = self.closed("bundles")?.join(digest.as_str());
+        let home = self.closed(BUNDLES)?.join(digest.as_str());
         if home.is_dir() {
             return mend(&home, bundle);
         }
-        let aside = self.root.join("bundles").join(format!(".{digest}.{}", std::process::id()));
+        let aside = self.root.join(BUNDLES).join(format!(".{digest}.{}", std::process::id()));
         let _ = fs::remove_dir_all(&aside);
         for (path, file) in &bundle.files {
             write(&aside.join(path), file)?;
@@ -74,12 +86,42 @@ impl DataDir {
         at("put in its place", &home, fs::rename(&aside, &home))
     }
 
+    /// Whether a bundle lies here as files.
+    #[must_use]
+    pub fn is_laid_out(&self, digest: &Digest) -> bool {
+        self.root.join(BUNDLES).join(digest.as_str()).is_dir()
+    }
+
+    /// Removes these bundles and inline files, but for those in which something lies that is mounted. What is needed again
+    /// is laid out again.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn remove_unmounted(
+        &self,
+        bundles: &BTreeSet<Digest>,
+        inline: &BTreeSet<String>,
+        mounted: &BTreeSet<PathBuf>,
+    ) -> Result<(), FileError> {
+        // By its end: the engine may know the data folder by another path.
+        let is_free = |end: &PathBuf| !mounted.iter().any(|path| path.ancestors().any(|above| above.ends_with(end)));
+        let bundles = bundles.iter().map(|digest| Path::new(BUNDLES).join(digest.as_str()));
+        for path in bundles.filter(is_free).map(|end| self.root.join(end)) {
+            gone(&path, fs::remove_dir_all(&path))?;
+        }
+        let inline = inline.iter().map(|name| Path::new(INLINE).join(name));
+        for path in inline.filter(is_free).map(|end| self.root.join(end)) {
+            gone(&path, fs::remove_file(&path))?;
+        }
+        Ok(())
+    }
+
     /// Makes everything that a version mounts and that is no file of its bundle.
     ///
     /// # Errors
     /// When something cannot be written.
     pub fn prepare(&self, desired: &Desired) -> Result<(), FileError> {
-        let inline = self.root.join("inline");
+        let inline = self.root.join(INLINE);
         if !desired.inline.is_empty() {
             at("made", &inline, fs::create_dir_all(&inline))?;
             // Secrets lie here: nobody on the host but the engine gets in.
@@ -128,10 +170,7 @@ impl DataDir {
     /// When it cannot be removed.
     pub fn remove_stack(&self, stack: StackId) -> Result<(), FileError> {
         let path = self.stack(stack);
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            result => at("removed", &path, result),
-        }
+        gone(&path, fs::remove_dir_all(&path))
     }
 
     /// The containers that a stop stopped.
@@ -282,6 +321,34 @@ mod tests {
         fs::write(home.join("conf/a.txt"), "tampered").unwrap();
         data.lay_out(&bundle, &digest).unwrap();
         assert_eq!(fs::read_to_string(home.join("conf/a.txt")).unwrap(), "hello");
+    }
+
+    #[test]
+    fn files_that_nothing_mounts_go_and_the_others_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::new(folder.path());
+        let mut digests = Vec::new();
+        for text in ["mounted", "free"] {
+            let mut bundle = Bundle::default();
+            bundle.files.insert("conf/a.txt".into(), FileContent::text(text));
+            data.lay_out(&bundle, &bundle.digest()).unwrap();
+            digests.push(bundle.digest());
+        }
+        let inline = folder.path().join(INLINE);
+        fs::create_dir_all(&inline).unwrap();
+        fs::write(inline.join("mounted"), "secret").unwrap();
+        fs::write(inline.join("free"), "secret").unwrap();
+        // The engine sees the data folder elsewhere, and another folder begins with the same name.
+        let elsewhere = Path::new("/host");
+        let mounts = [
+            elsewhere.join(BUNDLES).join(digests[0].as_str()).join("conf"),
+            elsewhere.join(BUNDLES).join(format!("{}-copy", digests[1])),
+            elsewhere.join(INLINE).join("mounted"),
+        ];
+        let names = ["mounted", "free", "never-was"].map(str::to_owned);
+        data.remove_unmounted(&digests.iter().cloned().collect(), &names.into(), &mounts.into()).unwrap();
+        assert!(data.is_laid_out(&digests[0]) && !data.is_laid_out(&digests[1]));
+        assert!(inline.join("mounted").exists() && !inline.join("free").exists());
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub fn stop_plan(observed: &Observed) -> Plan {
             before = now;
         }
     }
-    Plan { empty: actions.is_empty(), actions, notes: Vec::new() }
+    Plan { empty: actions.is_empty(), actions, ..Plan::default() }
 }
 
 /// What a delete would do.
@@ -106,5 +106,5 @@ pub fn delete_plan(observed: &Observed, volumes: bool) -> Plan {
     }
     let kept = !volumes && !stack.volumes.is_empty();
     let notes = if kept { vec![format!("volumes stay: {}", stack.volumes.join(", "))] } else { Vec::new() };
-    Plan { empty: actions.is_empty(), actions, notes }
+    Plan { empty: actions.is_empty(), actions, notes, ..Plan::default() }
 }

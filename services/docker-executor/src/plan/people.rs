@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use orrery_contracts::{FieldChange, Plan, PlanAction};
+use orrery_contracts::{FieldChange, Plan, PlanAction, PlanKept};
 
 use super::{SlotAction, SlotWork, Todo};
 use crate::definition::Desired;
@@ -12,6 +12,7 @@ use crate::definition::facts::IMAGE_ID;
 #[derive(Default)]
 struct Draft {
     actions: Vec<PlanAction>,
+    kept: Vec<PlanKept>,
     images: BTreeMap<String, u32>,
     resources: BTreeMap<String, u32>,
     services: BTreeMap<String, Vec<u32>>,
@@ -63,26 +64,28 @@ pub(super) fn shown(todo: &Todo, desired: &Desired) -> Plan {
         draft.add("network.remove", name, None, "this version has no such network").after = before.clone();
     }
     let notes = todo.refusals.iter().map(|refusal| refusal.message.clone()).chain(todo.notes.iter().cloned()).collect();
-    Plan { empty: todo.is_empty(), actions: draft.actions, notes }
+    Plan { empty: todo.is_empty(), actions: draft.actions, kept: draft.kept, notes }
 }
 
 fn add_slot(draft: &mut Draft, slot: &SlotWork, desired: &Desired) {
     let word = match slot.what {
-        SlotAction::Keep => "keep",
+        SlotAction::Keep => {
+            let (subject, service, reason) = (slot.name.clone(), slot.service.clone(), slot.reason.clone());
+            draft.kept.push(PlanKept { subject, service, reason });
+            return;
+        }
         SlotAction::Create => "container.create",
         SlotAction::Replace => "container.replace",
         SlotAction::Start => "container.start",
         SlotAction::Restart => "container.restart",
         SlotAction::Update => "container.update",
     };
-    let after = if slot.what == SlotAction::Keep { Vec::new() } else { waits_for(draft, slot, desired) };
+    let after = waits_for(draft, slot, desired);
     let action = draft.add(word, &slot.name, Some(&slot.service), &slot.reason);
     action.changes = slot.changes.iter().filter(|change| told(change, &slot.changes)).cloned().collect();
     action.after = after;
     let n = action.n;
-    if slot.what != SlotAction::Keep {
-        draft.services.entry(slot.service.clone()).or_default().push(n);
-    }
+    draft.services.entry(slot.service.clone()).or_default().push(n);
 }
 
 /// The image's id tells a person nothing beside its name.

@@ -117,9 +117,10 @@ fn PlanOf(version: u32, #[prop(into)] applied: Callback<Command>) -> impl IntoVi
 /// `2 to add, 1 to change, 4 stay`.
 fn summary(plan: &Plan) -> String {
     let count = |verb: Verb| plan.actions.iter().filter(|action| action.verb() == verb).count();
-    let part = |verb: Verb, word: &str| Some(count(verb)).filter(|n| *n > 0).map(|n| format!("{n} {word}"));
-    let parts = [part(Verb::Add, "to add"), part(Verb::Change, "to change"), part(Verb::Remove, "to remove"), part(Verb::Keep, "stay")];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let counts =
+        [(count(Verb::Add), "to add"), (count(Verb::Change), "to change"), (count(Verb::Remove), "to remove"), (plan.kept.len(), "stay")];
+    let parts = counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}"));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 #[component]
@@ -140,7 +141,7 @@ fn PlanShown(plan: Plan, version: u32, applied: Callback<Command>) -> impl IntoV
     let progress = Progress::of_plan(&plan);
     view! {
         <PlanNotes notes=plan.notes.clone()/>
-        {if plan.actions.is_empty() {
+        {if plan.actions.is_empty() && plan.kept.is_empty() {
             view! { <p class="pad quiet">"Nothing to do: what runs is what the version says."</p> }.into_any()
         } else {
             view! { <ProgressList progress=Signal::stored(progress)/> }.into_any()

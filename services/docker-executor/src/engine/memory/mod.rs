@@ -69,6 +69,22 @@ impl MemoryEngine {
         self.changed.notify_waiters();
     }
 
+    /// The fate of a container that runs: its health check gives it up.
+    pub fn sicken(&self, name: &str) {
+        if let Some(one) = self.lock().containers.iter_mut().find(|one| one.name == name) {
+            one.health = Health::Unhealthy;
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// The fate of a container that runs: it ends for want of memory.
+    pub fn starve(&self, name: &str) {
+        self.end(name, 137);
+        if let Some(one) = self.lock().containers.iter_mut().find(|one| one.name == name) {
+            one.oom_killed = true;
+        }
+    }
+
     /// A person's hand: once so many actions were made, this container is gone.
     pub fn vanish(&self, after: usize, name: &str) {
         self.lock().vanish = Some((after, name.to_owned()));

@@ -37,6 +37,7 @@ pub(super) struct Kept {
     pub(super) state: State,
     pub(super) health: Health,
     pub(super) exit_code: i64,
+    pub(super) oom_killed: bool,
     pub(super) starts: u32,
     since: Instant,
 }
@@ -158,6 +159,7 @@ impl World {
             state: State::Created,
             health: Health::None,
             exit_code: 0,
+            oom_killed: false,
             starts: 0,
             since: Instant::now(),
         });
@@ -307,6 +309,7 @@ fn seen(one: &Kept) -> Seen {
         health: if one.state.is_up() { one.health } else { Health::None },
         exit_code: one.exit_code,
         restarts: 0,
+        oom_killed: one.oom_killed,
         ports: one.ports.as_ref().map(wanted_ports).unwrap_or_default(),
         anonymous: Vec::new(),
         joins: one.joins.clone(),

@@ -124,7 +124,7 @@ impl Story {
     }
 
     pub fn planned(&mut self, seq: u64, attempt: u32) -> u64 {
-        let plan = Plan { empty: false, actions: Vec::new(), notes: vec!["a note".into()] };
+        let plan = Plan { empty: false, notes: vec!["a note".into()], ..Plan::default() };
         self.step(seq, attempt, 1, 0, StepEntry::Planned { plan })
     }
 
