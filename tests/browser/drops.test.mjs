@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { closeBrowser, expectAccessible, makeStack, openPage, removeStack, unique } from "./browser.mjs";
+import { until } from "./installation.mjs";
 
 const COMPOSE = "services:\n  web:\n    image: web\n    volumes:\n      - ./conf/web.conf:/etc/web.conf:ro\n";
 const stack = unique("dropped-on");
@@ -27,19 +28,32 @@ after(async () => {
   await closeBrowser();
 });
 
+/// Where files are dropped on the page for a new stack, once the examples above have found their place.
+async function dropZone(page) {
+  await page.getByRole("button", { name: /A static site behind a reverse proxy/ }).waitFor();
+  return page.locator(".drop");
+}
+
 /// Drops what lies at `path` onto the element, as the browser does with what a person drags there.
 async function drop(page, target, path) {
   const box = await target.boundingBox();
   const [x, y] = [box.x + box.width / 2, box.y + Math.min(box.height / 2, 120)];
   const session = await page.context().newCDPSession(page);
   const data = { items: [], files: [path], dragOperationsMask: 1 };
-  for (const type of ["dragEnter", "dragOver", "drop"]) await session.send("Input.dispatchDragEvent", { type, x, y, data });
+  const send = (type) => session.send("Input.dispatchDragEvent", { type, x, y, data });
+  // The browser lets go only over what has said that it takes files: it is held there until it has.
+  await send("dragEnter");
+  await until("the page takes what is dragged over it", async () => {
+    await send("dragOver");
+    return (await page.locator(".over").count()) > 0;
+  });
+  await send("drop");
   await session.detach();
 }
 
 test("a folder that is dropped becomes the files of a new stack", async (t) => {
   const page = await openPage(t, { path: "/stacks/new" });
-  await drop(page, page.locator(".drop"), join(folder, "shop"));
+  await drop(page, await dropZone(page), join(folder, "shop"));
   await page.getByRole("button", { name: /^compose\.yaml/ }).waitFor();
   await page.getByRole("button", { name: /^conf\/web\.conf/ }).waitFor();
   await page.getByText("image: web").waitFor();
@@ -50,7 +64,7 @@ test("a folder that is dropped becomes the files of a new stack", async (t) => {
 for (const archive of ["shop.tar", "shop.tar.gz", "shop.zip"]) {
   test(`${archive} is unpacked where it is dropped: on a new stack and on the bench`, async (t) => {
     const page = await openPage(t, { path: "/stacks/new" });
-    await drop(page, page.locator(".drop"), join(folder, archive));
+    await drop(page, await dropZone(page), join(folder, archive));
     await page.getByRole("button", { name: /^conf\/web\.conf/ }).waitFor();
     await page.getByRole("button", { name: "Start over" }).click();
     await page.goto(`/stacks/${stack}/definition`);
