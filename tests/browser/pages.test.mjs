@@ -1,5 +1,7 @@
 // Every page, wide and narrow, light and dark: nothing that axe finds, nothing wider than the window; and the keys.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { after, before, test } from "node:test";
 import { closeBrowser, expectAccessible, makeStack, openPage, removeStack, unique } from "./browser.mjs";
 
@@ -67,6 +69,21 @@ test("files can be added, renamed and deleted on the bench", async (t) => {
   await page.getByRole("button", { name: "Delete", exact: true }).click();
   await page.getByRole("button", { name: /^conf\/web\.conf/ }).waitFor({ state: "detached" });
   await page.getByText("As saved in v1").waitFor();
+});
+
+test("a port that a program of the host holds is named before the apply", async (t) => {
+  const taken = unique("taken");
+  const holder = createServer().listen(0, "0.0.0.0");
+  await once(holder, "listening");
+  const { port } = holder.address();
+  try {
+    await makeStack(taken, { "compose.yaml": `services:\n  web:\n    image: web\n    ports: ["${port}:80"]\n` });
+    const page = await openPage(t, { path: `/stacks/${taken}/plan/1` });
+    await page.getByText(new RegExp(`port ${port}/tcp of service web is held by .*process ${process.pid}`)).waitFor();
+  } finally {
+    holder.close();
+    await removeStack(taken);
+  }
 });
 
 test("a chosen theme is kept", async (t) => {
