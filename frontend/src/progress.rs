@@ -165,9 +165,9 @@ mod tests {
     fn a_container_that_was_made_and_not_started_waits() {
         let mut made = step(2, 3, "done");
         made["action"] = "container.create".into();
-        assert_eq!(stages(&command("RUNNING", &[step(1, 2, "done"), made.clone()]))[2], Stage::Waits);
+        assert_eq!(stages(&command("RUNNING", &[step(1, 2, "done"), made.clone()]))[1], Stage::Waits);
         let running = command("RUNNING", &[step(1, 2, "done"), made, step(3, 3, "done"), step(4, 4, "running")]);
-        assert_eq!(stages(&running)[2..], [Stage::Done, Stage::Runs]);
+        assert_eq!(stages(&running)[1..], [Stage::Done, Stage::Runs]);
     }
 
     #[test]
