@@ -10,6 +10,8 @@ use orrery_contracts::{Problem, Status};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::wait::eventually;
+
 /// A publisher, connected as the file of his credentials says.
 #[derive(Clone, Debug)]
 pub struct Publisher {
@@ -81,12 +83,14 @@ impl Publisher {
         Ok(Acknowledged { id: id.to_owned(), seq })
     }
 
-    /// Asks for one of his commands, waiting for its end.
+    /// Asks for one of his commands, waiting for its end. While the api connects again, nobody listens: as any client does,
+    /// he asks again.
     ///
     /// # Errors
     /// When nobody answers.
     pub async fn ask(&self, question: &Value) -> anyhow::Result<Result<Command, Problem>> {
-        let answer = self.client.request("orrery.status", question.to_string().into()).await?;
+        let asked = || async { Ok(Some(self.client.request("orrery.status", question.to_string().into()).await?)) };
+        let answer = eventually("an answer about a command", Duration::from_secs(90), asked).await?;
         match serde_json::from_slice(&answer.payload).with_context(|| String::from_utf8_lossy(&answer.payload).into_owned())? {
             StatusAnswer::Command(command) => Ok(Ok(*command)),
             StatusAnswer::Problem(problem) => Ok(Err(problem)),
