@@ -46,12 +46,14 @@ impl Bench {
     }
 
     fn build(&self) -> Result<PathBuf> {
-        let mut build = cargo::cargo();
-        build.args(["build", "--workspace", "--exclude", "orrery-frontend", "--bins"]);
-        if !self.dev {
-            build.arg("--release");
+        if self.dev {
+            // As the tests build it, so that nothing is built again.
+            cargo::build(&["--all-targets"])?;
+            return Ok(folders::target().join("debug"));
         }
+        let mut build = cargo::cargo();
+        build.args(["build", "--workspace", "--exclude", "orrery-frontend", "--bins", "--release"]);
         shell::loud(&mut build).context("the programs could not be built")?;
-        Ok(folders::target().join(if self.dev { "debug" } else { "release" }))
+        Ok(folders::target().join("release"))
     }
 }
