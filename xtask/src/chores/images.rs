@@ -66,7 +66,7 @@ fn from_packages() -> Result<()> {
         shell::command(shell::on_path("debootstrap").context("debootstrap is not there")?)
             .args(["--variant=minbase", "--include=ca-certificates", RELEASE])
             .arg(&root)
-            .arg(archive::mirror()),
+            .arg(archive::mirror()?),
     )
     .context("debootstrap could not make a Debian: run it by hand and look")?;
     slim(&root)?;

@@ -41,7 +41,7 @@ fn lists(suite: &str) -> Result<PathBuf> {
         fs::create_dir_all(folder.join(name))?;
     }
     let source = folder.join("sources.list");
-    fs::write(&source, format!("deb [signed-by={KEYS}] {} {suite} main\n", mirror()))?;
+    fs::write(&source, format!("deb [signed-by={KEYS}] {} {suite} main\n", mirror()?))?;
     shell::quiet(apt("apt-get", &folder).arg("update")).with_context(|| format!("Debian's {suite} cannot be reached"))?;
     Ok(folder)
 }
@@ -64,7 +64,7 @@ fn apt(program: &str, folder: &Path) -> std::process::Command {
 }
 
 /// The mirror that this machine uses for Debian.
-pub(crate) fn mirror() -> String {
+pub(crate) fn mirror() -> Result<String> {
     let texts = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"]
         .iter()
         .filter_map(|path| fs::read_to_string(path).ok())
@@ -72,6 +72,6 @@ pub(crate) fn mirror() -> String {
     texts
         .split_whitespace()
         .find(|word| (word.starts_with("http://") || word.starts_with("https://")) && word.trim_end_matches('/').ends_with("/debian"))
-        .unwrap_or("http://deb.debian.org/debian")
-        .to_owned()
+        .map(str::to_owned)
+        .context("apt knows no mirror of Debian: name one in /etc/apt/sources.list, as `deb <mirror>/debian bookworm main`")
 }
