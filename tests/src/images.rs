@@ -4,9 +4,9 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
+use bollard::Docker;
 use bollard::query_parameters::CreateImageOptions;
 use futures::TryStreamExt as _;
 use rustix::fs::{FlockOperation, flock};
@@ -16,6 +16,10 @@ use crate::engine::Engine;
 /// A shell, an HTTP server and a hundred tools in two megabytes.
 pub const BUSYBOX: &str = "orrery/busybox:test";
 
+/// The tools of busybox that have a name of their own in [`BUSYBOX`].
+const TOOLS: [&str; 15] =
+    ["sh", "sleep", "cat", "echo", "httpd", "wget", "true", "false", "touch", "test", "mkdir", "ls", "hostname", "nc", "nslookup"];
+
 /// The base of the examples' images, made by `cargo xtask images`.
 pub const BASE: &str = "orrery/base:bookworm";
 
@@ -23,17 +27,22 @@ pub const BASE: &str = "orrery/base:bookworm";
 ///
 /// # Errors
 /// When there is no static busybox on this machine, or the engine refuses the image.
-pub async fn busybox(engine: &Engine) -> anyhow::Result<()> {
+pub async fn busybox(docker: &Docker) -> anyhow::Result<()> {
     // Kept to the end of this function. Waited for elsewhere: the one who holds it may run on this very thread.
     let _lock = tokio::task::spawn_blocking(lock).await.context("the lock")??;
-    if engine.docker().inspect_image(BUSYBOX).await.is_ok() {
+    if docker.inspect_image(BUSYBOX).await.is_ok() {
         return Ok(());
     }
     let (name, tag) = BUSYBOX.split_once(':').context("a name with a tag")?;
-    let options =
-        CreateImageOptions { from_src: Some("-".into()), repo: Some(name.into()), tag: Some(tag.into()), ..CreateImageOptions::default() };
+    let options = CreateImageOptions {
+        from_src: Some("-".into()),
+        repo: Some(name.into()),
+        tag: Some(tag.into()),
+        changes: vec!["ENV PATH=/bin".into()],
+        ..CreateImageOptions::default()
+    };
     let body = bollard::body_full(root_file_system()?.into());
-    engine.docker().create_image(Some(options), Some(body), None).try_collect::<Vec<_>>().await.context("import the test image")?;
+    docker.create_image(Some(options), Some(body), None).try_collect::<Vec<_>>().await.context("import the test image")?;
     Ok(())
 }
 
@@ -52,8 +61,7 @@ pub async fn base(engine: &Engine) -> anyhow::Result<()> {
 }
 
 fn root_file_system() -> anyhow::Result<Vec<u8>> {
-    let folder = tempfile::tempdir().context("make a folder")?;
-    let program = std::fs::read(static_busybox(folder.path())?)?;
+    let program = std::fs::read(static_busybox()?)?;
     let mut archive = tar::Builder::new(Vec::new());
     for folder in ["bin/", "tmp/", "etc/", "www/"] {
         let mut header = header(0o1777, tar::EntryType::Directory, 0);
@@ -62,7 +70,7 @@ fn root_file_system() -> anyhow::Result<Vec<u8>> {
     let accounts = b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n";
     archive.append_data(&mut header(0o644, tar::EntryType::Regular, accounts.len()), "etc/passwd", accounts.as_slice())?;
     archive.append_data(&mut header(0o755, tar::EntryType::Regular, program.len()), "bin/busybox", program.as_slice())?;
-    for tool in ["sh", "sleep", "cat", "echo", "httpd", "wget", "true", "false", "touch", "test", "mkdir", "ls", "hostname", "nc"] {
+    for tool in TOOLS {
         let mut header = header(0o777, tar::EntryType::Symlink, 0);
         archive.append_link(&mut header, format!("bin/{tool}"), "busybox")?;
     }
@@ -78,21 +86,11 @@ fn header(mode: u32, kind: tar::EntryType, size: usize) -> tar::Header {
     header
 }
 
-/// The static busybox of Debian's package busybox-static: the one that is installed, else one that is fetched beside.
-fn static_busybox(folder: &Path) -> anyhow::Result<PathBuf> {
-    let named = std::env::var_os("ORRERY_BUSYBOX").map(PathBuf::from);
+/// The static busybox that is installed: Debian's package busybox-static.
+fn static_busybox() -> anyhow::Result<PathBuf> {
     let usual = ["/usr/bin/busybox", "/bin/busybox"].map(PathBuf::from);
-    let found = named.into_iter().chain(usual).find(|path| path.is_file() && is_static(path));
-    found.map_or_else(|| fetch(folder), Ok)
-}
-
-fn fetch(folder: &Path) -> anyhow::Result<PathBuf> {
-    let script = "apt-get download -q busybox-static && dpkg -x busybox-static_*.deb .";
-    let output = Command::new("sh").args(["-ec", script]).current_dir(folder).output().context("run apt-get")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "no static busybox: install the package busybox-static, or name one in ORRERY_BUSYBOX. {said}");
-    let found = ["bin/busybox", "usr/bin/busybox"].map(|path| folder.join(path)).into_iter().find(|path| path.is_file());
-    found.context("the package busybox-static has no busybox")
+    let found = usual.into_iter().find(|path| path.is_file() && is_static(path));
+    found.context("no static busybox: run `cargo xtask test`, which installs it, or install the package busybox-static")
 }
 
 /// A program without an interpreter needs nothing but itself. The name of glibc's loader is in every other one.
@@ -109,9 +107,9 @@ mod tests {
     #[tokio::test]
     async fn the_test_image_is_made_once_and_then_kept() {
         let engine = Engine::connect().await.unwrap();
-        busybox(&engine).await.unwrap();
+        busybox(engine.docker()).await.unwrap();
         let first = engine.docker().inspect_image(BUSYBOX).await.unwrap().id;
-        busybox(&engine).await.unwrap();
+        busybox(engine.docker()).await.unwrap();
         assert_eq!(engine.docker().inspect_image(BUSYBOX).await.unwrap().id, first);
     }
 }

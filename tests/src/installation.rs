@@ -53,7 +53,7 @@ impl Installation {
     /// When something does not start.
     pub async fn start_with(settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let engine = Engine::connect().await?;
-        images::busybox(&engine).await?;
+        images::busybox(engine.docker()).await?;
         let postgres = Cluster::start().context("start a database")?;
         let broker = Broker::provisioned().await.context("start a broker")?;
         migrate(&postgres)?;

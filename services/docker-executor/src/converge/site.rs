@@ -124,7 +124,7 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
 
     /// Looks at the engine; waits for it while it is away.
     pub(super) async fn observe(&self, scope: &Scope) -> Result<Observed, Halt> {
-        let attempt = self.patiently(|| self.engine.observe(scope));
+        let attempt = self.patiently(|| self.engine.observe(scope), drop);
         let observed = tokio::select! {
             observed = attempt => observed,
             reason = self.ledger.interrupted() => return Err(reason.into()),
@@ -134,7 +134,7 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
 
     /// Looks at the engine on the way back, where an interruption stops nothing.
     pub(super) async fn observe_regardless(&self, scope: &Scope) -> Result<Observed, Halt> {
-        let observed = self.patiently(|| self.engine.observe(scope)).await;
+        let observed = self.patiently(|| self.engine.observe(scope), drop).await;
         observed.map_err(|error| RunError::failed(error.code, format!("the engine cannot be looked at: {error}")).into())
     }
 
@@ -190,7 +190,8 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
         let say = move |line| {
             let _ = say.send(line);
         };
-        let mut work = std::pin::pin!(self.patiently(|| self.engine.act(act, &say)));
+        let tell = |text| say(ProgressLine::text(text));
+        let mut work = std::pin::pin!(self.patiently(|| self.engine.act(act, &say), tell));
         loop {
             tokio::select! {
                 biased;
@@ -205,7 +206,8 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
         }
     }
 
-    async fn patiently<T, W>(&self, call: impl Fn() -> W) -> Result<T, EngineError>
+    /// Calls again while the trouble is transient and may pass, with growing pauses, each of which is told.
+    async fn patiently<T, W>(&self, call: impl Fn() -> W, tell: impl Fn(String)) -> Result<T, EngineError>
     where
         W: Future<Output = Result<T, EngineError>>,
     {
@@ -227,6 +229,7 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
                 return Err(error);
             }
             tracing::info!(code = error.code, tries, "tries again: {error}");
+            tell(format!("{error}; tried again in {} ms", pause.as_millis()));
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(Duration::from_secs(3));
         }
@@ -247,7 +250,7 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
                     waited
                 };
                 let outcome = tokio::select! {
-                    outcome = self.patiently(wait) => outcome,
+                    outcome = self.patiently(wait, drop) => outcome,
                     interrupted = self.ledger.interrupted() => {
                         *reason = Some(Halt::Run(interrupted));
                         return Ok(StepDone::skipped("the wait was broken off"));

@@ -12,7 +12,7 @@ use orrery_docker_executor::engine::Engine;
 use orrery_queue::RunError;
 use uuid::Uuid;
 
-pub const IMAGE: &str = "orrery/busybox:test";
+pub use orrery_tests::images::BUSYBOX as IMAGE;
 
 /// An identity that no other test has.
 pub fn identity(project: &str) -> Identity {
