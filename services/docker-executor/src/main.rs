@@ -11,6 +11,7 @@ use orrery_docker_executor::engine::Connection;
 use orrery_docker_executor::observe::Observer;
 use orrery_docker_executor::rpc;
 use orrery_instruments::{Instruments, Readiness};
+use orrery_queue::serve::data_dir_from_env;
 use orrery_queue::{Broker, BrokerConfig, Definitions, ExecutorConfig, Report, serve};
 
 /// The name in the data folder, in the broker and in figures.
@@ -31,10 +32,11 @@ async fn main() -> anyhow::Result<()> {
     let readiness = instruments.readiness().clone();
     let broker = Broker::connect(&BrokerConfig::from_env(SERVICE)).await?;
     let reported = readiness.clone();
-    let config = ExecutorConfig::from_env(Engine::Docker, broker.clone(), Report::new(move |what, detail| reported.set(what, detail)));
-    instruments.listen(&config.data_dir, SERVICE)?;
-    let definitions = Definitions::new(&broker);
-    let executor = DockerExecutor::new(definitions, Connection::from_env(), config.data_dir.clone(), limits()?, config.host.clone());
+    let config = ExecutorConfig::from_env(Engine::Docker, &broker, Report::new(move |what, detail| reported.set(what, detail)));
+    let data_dir = data_dir_from_env();
+    instruments.listen(&data_dir, SERVICE)?;
+    let definitions = Definitions::new(broker.streams());
+    let executor = DockerExecutor::new(definitions, Connection::from_env(), data_dir, limits()?, config.host.clone());
     let observer =
         Observer { engine: executor.engine().clone(), broker: broker.clone(), data: executor.data().clone(), host: config.host.clone() };
     tokio::spawn(observer.run(shutdown.clone()));

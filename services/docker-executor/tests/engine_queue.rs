@@ -44,21 +44,13 @@ impl Installation {
         let broker = Broker::connect(&config).await.unwrap();
         let locks = tempfile::tempdir().unwrap();
         let executor = DockerExecutor::new(
-            Definitions::new(&broker),
+            Definitions::new(broker.streams()),
             Connection::from_env(),
             server.data().to_owned(),
             BundleLimits::default(),
             "local".into(),
         );
-        let config = ExecutorConfig {
-            engine: Engine::Docker,
-            host: "local".into(),
-            service: "docker-executor".into(),
-            data_dir: server.data().to_owned(),
-            lock_dir: locks.path().to_owned(),
-            broker: broker.clone(),
-            report: Report::nobody(),
-        };
+        let config = ExecutorConfig::in_folders(Engine::Docker, &broker, server.data(), locks.path(), Report::nobody());
         let shutdown = CancellationToken::new();
         let observer =
             Observer { engine: executor.engine().clone(), broker: broker.clone(), data: executor.data().clone(), host: "local".into() };

@@ -5,6 +5,7 @@ use clap::Parser;
 use orrery_contracts::Engine;
 use orrery_instruments::Instruments;
 use orrery_libvirt_executor::NoMachinesYet;
+use orrery_queue::serve::data_dir_from_env;
 use orrery_queue::{Broker, BrokerConfig, ExecutorConfig, Report, serve};
 
 const SERVICE: &str = "libvirt-executor";
@@ -26,9 +27,10 @@ async fn main() -> anyhow::Result<()> {
         let readiness = readiness.clone();
         move |what, detail| readiness.set(what, detail)
     });
-    let config = ExecutorConfig::from_env(Engine::Libvirt, broker, report);
-    instruments.listen(&config.data_dir, SERVICE)?;
-    tracing::info!(host = config.host, data = %config.data_dir.display(), "started");
+    let config = ExecutorConfig::from_env(Engine::Libvirt, &broker, report);
+    let data_dir = data_dir_from_env();
+    instruments.listen(&data_dir, SERVICE)?;
+    tracing::info!(host = config.host, data = %data_dir.display(), "started");
     let served = tokio::spawn(serve(config, NoMachinesYet, shutdown));
     readiness.started();
     served.await.context("the loop died")??;

@@ -129,7 +129,7 @@ async fn follow(
         behind = behind.and_then(|ends| still_behind(ends, &at, report));
         let batch = tokio::select! {
             biased;
-            _ = link.wait_for(|link| *link != orrery_queue::broker::Link::Connected(connection)) => {
+            _ = link.wait_for(|link| *link != orrery_queue::Link::Connected(connection)) => {
                 return Err(ProjectError::Broker("the connection was lost".into()));
             }
             batch = inbox.next(&at, PATIENCE) => batch?,

@@ -1,14 +1,17 @@
 //! The connection to the broker: configured from the environment, on an inbox prefix of its own, reconnecting for ever
 //! with at most a second between two tries. It never fails because the broker is away; it says so.
 
-use std::fmt::Display;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, context::ContextBuilder};
 use async_nats::{Auth, AuthError, Client, ConnectOptions, Event};
 use thiserror::Error;
 use tokio::sync::watch;
+
+use crate::nats::Nats;
+use crate::streams::{Link, Streams};
 
 /// How long one request to the broker may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,21 +59,12 @@ pub enum BrokerError {
     },
 }
 
-/// Whether the broker can be reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Link {
-    /// It cannot, since when it was last heard of; with the last reason known.
-    Away(String),
-    /// It can; each connection counts one up.
-    Connected(u64),
-}
-
 /// A connection that comes and goes, and the handles on it. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Broker {
     client: Client,
     jetstream: jetstream::Context,
-    link: watch::Receiver<Link>,
+    streams: Streams,
     user: String,
 }
 
@@ -88,7 +82,8 @@ impl Broker {
 
     fn over(client: Client, link: watch::Receiver<Link>, user: &str) -> Self {
         let jetstream = ContextBuilder::new().timeout(REQUEST_TIMEOUT).ack_timeout(REQUEST_TIMEOUT).build(client.clone());
-        Self { client, jetstream, link, user: user.to_owned() }
+        let port = Nats { client: client.clone(), jetstream: jetstream.clone(), link };
+        Self { client, jetstream, streams: Streams::new(Arc::new(port)), user: user.to_owned() }
     }
 
     /// The connection itself.
@@ -97,7 +92,7 @@ impl Broker {
         &self.client
     }
 
-    /// Streams and buckets.
+    /// Everything else of the broker: buckets, consumers, object stores.
     #[must_use]
     pub fn jetstream(&self) -> &jetstream::Context {
         &self.jetstream
@@ -109,51 +104,34 @@ impl Broker {
         &self.user
     }
 
+    /// The streams, as the loop and the definitions use them.
+    #[must_use]
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
     /// Whether the broker can be reached; follows changes.
     #[must_use]
     pub fn link(&self) -> watch::Receiver<Link> {
-        self.link.clone()
+        self.streams.link()
     }
 
     /// Whether the broker can be reached now.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        matches!(*self.link.borrow(), Link::Connected(_))
-    }
-
-    /// Waits for an answer as long as the present connection lasts: what was asked on one connection is never answered on
-    /// the next, and waiting for its time-out would only cost time.
-    ///
-    /// # Errors
-    /// The error of the answer in words, or that the connection was lost: then nobody knows what became of the question.
-    pub async fn answered<T, E: Display>(&self, asked: impl Future<Output = Result<T, E>>) -> Result<T, String> {
-        let mut link = self.link.clone();
-        let before = link.borrow_and_update().clone();
-        tokio::select! {
-            biased;
-            answer = asked => answer.map_err(|error| error.to_string()),
-            _ = link.wait_for(|now| *now != before) => Err("the connection was lost before the answer".to_owned()),
-        }
+        self.streams.is_connected()
     }
 
     /// Resolves when the broker can be reached; answers how many connections there have been.
     pub async fn connected(&self) -> u64 {
-        let mut link = self.link.clone();
-        loop {
-            if let Link::Connected(count) = *link.borrow_and_update() {
-                return count;
-            }
-            if link.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+        self.streams.connected().await
     }
 }
 
 fn options(config: &BrokerConfig, tell: watch::Sender<Link>) -> ConnectOptions {
     let (user, password_file) = (config.user.clone(), config.password_file.clone());
     let connections = std::sync::atomic::AtomicU64::new(0);
-    let told = std::sync::Arc::new((tell, connections));
+    let told = Arc::new((tell, connections));
     let mut options = ConnectOptions::with_auth_callback(move |_nonce| sign_in(user.clone(), password_file.clone()))
         .name(&config.user)
         .custom_inbox_prefix(format!("_INBOX.{}", config.user))
@@ -164,7 +142,7 @@ fn options(config: &BrokerConfig, tell: watch::Sender<Link>) -> ConnectOptions {
         .ping_interval(Duration::from_secs(10))
         .reconnect_delay_callback(pause)
         .event_callback(move |event| {
-            let told = std::sync::Arc::clone(&told);
+            let told = Arc::clone(&told);
             async move { hear(&event, &told.0, &told.1) }
         });
     if let Some(authority) = &config.authority {

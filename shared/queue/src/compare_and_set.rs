@@ -3,17 +3,13 @@
 
 use std::time::Duration;
 
-use async_nats::HeaderMap;
-use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
-use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use bytes::Bytes;
 use orrery_contracts::subjects;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::broker::Broker;
 use crate::report::Report;
+use crate::streams::{Item, Streams, expecting};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -25,7 +21,7 @@ pub(crate) enum Outcome {
     /// It is stored, at this sequence.
     Stored(u64),
     /// It is not, because another message is the last one of the subject: this one, or none.
-    Refused(Option<StreamMessage>),
+    Refused(Option<Item>),
     /// The caller gave up while the broker did not answer: it may be stored or not.
     GaveUp,
 }
@@ -41,13 +37,13 @@ pub(crate) struct Draft {
 /// Writes to EVENTS by compare-and-set.
 #[derive(Clone, Debug)]
 pub(crate) struct EventsWriter {
-    broker: Broker,
+    streams: Streams,
     report: Report,
 }
 
 impl EventsWriter {
-    pub(crate) fn new(broker: &Broker, report: &Report) -> Self {
-        Self { broker: broker.clone(), report: report.clone() }
+    pub(crate) fn new(streams: &Streams, report: &Report) -> Self {
+        Self { streams: streams.clone(), report: report.clone() }
     }
 
     /// Publishes where `expected` is the last sequence of the subject. Waits while the broker is away or cannot store,
@@ -64,14 +60,14 @@ impl EventsWriter {
         let mut pause = FIRST_PAUSE;
         let mut refusals = 0_u32;
         let outcome = loop {
-            self.broker.connected().await;
+            self.streams.connected().await;
             let reason = match self.try_once(draft, expected).await {
                 Ok(outcome) => break outcome,
                 Err(reason) => reason,
             };
             tracing::debug!(subject = draft.subject, "published again: {reason}");
             // Once may be a connection that has just broken; from then on it is a broker that does not want to.
-            refusals = refusals.saturating_add(u32::from(self.broker.is_connected()));
+            refusals = refusals.saturating_add(u32::from(self.streams.is_connected()));
             if refusals > 1 {
                 self.report.waits(STORING, format!("the broker does not store events: {reason}"));
             }
@@ -86,59 +82,28 @@ impl EventsWriter {
 
     /// One publish and, unless it was acknowledged, one look at what lies there. An error is neither yes nor no.
     async fn try_once(&self, draft: &Draft, expected: u64) -> Result<Outcome, String> {
-        let mut headers = HeaderMap::new();
-        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
-        let jetstream = self.broker.jetstream();
-        let acknowledged =
-            self.broker.answered(async { jetstream.publish_with_headers(draft.subject.clone(), headers, draft.body.clone()).await?.await });
-        let refusal = match acknowledged.await {
-            Ok(stored) => return Ok(Outcome::Stored(stored.sequence)),
+        let stored = self.streams.store(&draft.subject, expecting(expected), draft.body.clone());
+        let refusal = match stored.await {
+            Ok(sequence) => return Ok(Outcome::Stored(sequence)),
             Err(refusal) => refusal,
         };
-        self.broker.connected().await;
+        self.streams.connected().await;
         let last = self.last(&draft.subject).await?;
         match &last {
-            Some(last) if event_id(&last.payload) == Some(draft.event_id) => Ok(Outcome::Stored(last.sequence)),
-            found if found.as_ref().map_or(0, |last| last.sequence) == expected => Err(refusal),
+            Some(last) if event_id(&last.body) == Some(draft.event_id) => Ok(Outcome::Stored(last.seq)),
+            found if found.as_ref().map_or(0, |last| last.seq) == expected => Err(refusal),
             Some(_) | None => Ok(Outcome::Refused(last)),
         }
     }
 
     /// The last message on a subject of EVENTS.
-    pub(crate) async fn last(&self, subject: &str) -> Result<Option<StreamMessage>, String> {
-        let asked = async {
-            let stream = self.broker.jetstream().get_stream_no_info(subjects::EVENTS).await.map_err(|error| error.to_string())?;
-            match stream.get_last_raw_message_by_subject(subject).await {
-                Ok(message) => Ok(Some(message)),
-                Err(error) => absent(&error).map(|()| None),
-            }
-        };
-        self.broker.answered(asked).await
+    pub(crate) async fn last(&self, subject: &str) -> Result<Option<Item>, String> {
+        self.streams.last(subjects::EVENTS, subject).await
     }
 
     /// Every message on a subject of EVENTS, in order.
-    pub(crate) async fn all(&self, subject: &str) -> Result<Vec<StreamMessage>, String> {
-        let asked = async {
-            let stream = self.broker.jetstream().get_stream_no_info(subjects::EVENTS).await.map_err(|error| error.to_string())?;
-            let mut messages: Vec<StreamMessage> = Vec::new();
-            loop {
-                let from = messages.last().map_or(1, |last| last.sequence.saturating_add(1));
-                match stream.raw_message_builder().sequence(from).next_by_subject(subject).send().await {
-                    Ok(message) => messages.push(message),
-                    Err(error) => return absent(&error).map(|()| messages),
-                }
-            }
-        };
-        self.broker.answered(asked).await
-    }
-}
-
-fn absent(error: &async_nats::jetstream::stream::LastRawMessageError) -> Result<(), String> {
-    match error.kind() {
-        LastRawMessageErrorKind::NoMessageFound => Ok(()),
-        LastRawMessageErrorKind::InvalidSubject | LastRawMessageErrorKind::JetStream(_) | LastRawMessageErrorKind::Other => {
-            Err(error.to_string())
-        }
+    pub(crate) async fn all(&self, subject: &str) -> Result<Vec<Item>, String> {
+        self.streams.all(subjects::EVENTS, subject).await
     }
 }
 

@@ -17,10 +17,12 @@ pub mod gate;
 pub mod history;
 pub mod lock;
 pub mod marks;
+mod nats;
 pub mod report;
 pub mod run;
 pub mod serve;
 mod steps;
+pub mod streams;
 pub mod topology;
 mod transitions;
 
@@ -30,3 +32,4 @@ pub use executor::{Accepted, Executor, JudgeError, RunError, StepDone, StepFailu
 pub use report::Report;
 pub use run::Run;
 pub use serve::{ExecutorConfig, ServeError, serve};
+pub use streams::{Link, Streams};

@@ -9,6 +9,33 @@ use orrery_contracts::Engine;
 use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
 
+/// What keeps a second executor away, for as long as it is held.
+pub trait Guard: Send + Sync + 'static {
+    /// Takes it for an engine and installation; none when another executor holds it. Dropping what it answers lets go.
+    ///
+    /// # Errors
+    /// When that cannot be known.
+    fn take(&self, engine: Engine, installation: Uuid) -> io::Result<Option<Box<dyn Send + Sync>>>;
+
+    /// Where it is, for a person.
+    fn place(&self, engine: Engine, installation: Uuid) -> String;
+}
+
+/// Lock files in a folder.
+#[derive(Clone, Debug)]
+pub struct LockFolder(pub PathBuf);
+
+impl Guard for LockFolder {
+    fn take(&self, engine: Engine, installation: Uuid) -> io::Result<Option<Box<dyn Send + Sync>>> {
+        let taken = EngineLock::take(&self.0, engine, installation)?;
+        Ok(taken.map(|lock| Box::new(lock) as Box<dyn Send + Sync>))
+    }
+
+    fn place(&self, engine: Engine, installation: Uuid) -> String {
+        EngineLock::path_in(&self.0, engine, installation).display().to_string()
+    }
+}
+
 /// The lock, as long as this value lives.
 #[derive(Debug)]
 pub struct EngineLock {

@@ -3,15 +3,14 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use futures::future::BoxFuture;
 use orrery_contracts::{Digest, subjects};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::broker::Broker;
+use crate::streams::{Bounds, Item, Streams};
 
 /// A message of a stream: its number, and a hash that no other message at this number has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +32,8 @@ impl Mark {
         Self { seq, sha256: Digest::of(&bytes) }
     }
 
-    fn of_message(message: &StreamMessage) -> Self {
-        Self::of(message.sequence, &message.subject, &message.payload)
+    fn of_item(item: &Item) -> Self {
+        Self::of(item.seq, &item.subject, &item.body)
     }
 }
 
@@ -67,34 +66,77 @@ struct State {
     written: Seen,
 }
 
-/// The file of marks of one service.
-#[derive(Debug)]
+/// Where marks are kept, outside the broker.
+pub trait Keep: Send + Sync + 'static {
+    /// What was kept; nothing where a service begins.
+    ///
+    /// # Errors
+    /// When something is there and cannot be read: starting without it would trust the broker blindly.
+    fn read(&self) -> io::Result<Seen>;
+
+    /// Has it on disk when it returns: either the old or the new one is there after a power failure.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn write<'a>(&'a self, seen: &'a Seen) -> BoxFuture<'a, io::Result<()>>;
+
+    /// Where it is, for a person.
+    fn place(&self) -> String;
+}
+
+/// A synced file.
+#[derive(Clone, Debug)]
+pub struct MarkFile(PathBuf);
+
+impl MarkFile {
+    /// `<data dir>/marks/<service>.json`.
+    #[must_use]
+    pub fn of(data_dir: &Path, service: &str) -> Self {
+        Self(data_dir.join("marks").join(format!("{service}.json")))
+    }
+}
+
+impl Keep for MarkFile {
+    fn read(&self) -> io::Result<Seen> {
+        match std::fs::read(&self.0) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Seen::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write<'a>(&'a self, seen: &'a Seen) -> BoxFuture<'a, io::Result<()>> {
+        let (path, copy) = (self.0.clone(), seen.clone());
+        Box::pin(async move { tokio::task::spawn_blocking(move || write(&path, &copy)).await.map_err(io::Error::other)? })
+    }
+
+    fn place(&self) -> String {
+        self.0.display().to_string()
+    }
+}
+
+/// The marks of one service.
 pub struct Marks {
-    path: PathBuf,
+    keep: Arc<dyn Keep>,
     state: Mutex<State>,
     writing: tokio::sync::Mutex<()>,
 }
 
 impl Marks {
-    /// Reads `<data dir>/marks/<service>.json`; a file that is not there is a service that has seen nothing.
+    /// Reads what was kept.
     ///
     /// # Errors
-    /// When the file is there and cannot be read: starting without it would trust the broker blindly.
-    pub fn open(data_dir: &Path, service: &str) -> io::Result<Self> {
-        let path = data_dir.join("marks").join(format!("{service}.json"));
-        let seen = match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Seen::default(),
-            Err(error) => return Err(error),
-        };
+    /// As [`Keep::read`].
+    pub fn open(keep: Arc<dyn Keep>) -> io::Result<Self> {
+        let seen = keep.read()?;
         let state = Mutex::new(State { written: seen.clone(), seen });
-        Ok(Self { path, state, writing: tokio::sync::Mutex::new(()) })
+        Ok(Self { keep, state, writing: tokio::sync::Mutex::new(()) })
     }
 
-    /// Where the file lies.
+    /// Where they are kept.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn place(&self) -> String {
+        self.keep.place()
     }
 
     /// The last messages seen.
@@ -126,9 +168,7 @@ impl Marks {
             }
             state.seen.clone()
         };
-        let (path, copy) = (self.path.clone(), seen.clone());
-        let written = tokio::task::spawn_blocking(move || write(&path, &copy)).await;
-        written.map_err(io::Error::other)??;
+        self.keep.write(&seen).await?;
         self.lock().written = seen;
         Ok(())
     }
@@ -141,10 +181,16 @@ impl Marks {
     ///
     /// # Errors
     /// [`Distrust`].
-    pub async fn verify(&self, broker: &Broker) -> Result<(), Distrust> {
+    pub async fn verify(&self, streams: &Streams) -> Result<(), Distrust> {
         let seen = self.seen();
-        verify(broker, subjects::COMMANDS, seen.commands.as_ref()).await?;
-        verify(broker, subjects::EVENTS, seen.events.as_ref()).await
+        verify(streams, subjects::COMMANDS, seen.commands.as_ref()).await?;
+        verify(streams, subjects::EVENTS, seen.events.as_ref()).await
+    }
+}
+
+impl std::fmt::Debug for Marks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Marks").field("place", &self.place()).field("seen", &self.seen()).finish_non_exhaustive()
     }
 }
 
@@ -156,23 +202,10 @@ fn raise(mark: &mut Option<Mark>, to: Mark) {
 
 /// Compares one stream with the mark. A stream that begins above the mark uses no number again: it is a new one, made
 /// after a loss, and trusted.
-async fn verify(broker: &Broker, name: &str, mark: Option<&Mark>) -> Result<(), Distrust> {
+async fn verify(streams: &Streams, name: &str, mark: Option<&Mark>) -> Result<(), Distrust> {
     let Some(mark) = mark else { return Ok(()) };
-    let asked = async {
-        let stream = broker.jetstream().get_stream(name).await.map_err(|error| error.to_string())?;
-        let state = &stream.cached_info().state;
-        let (first, last) = (state.first_sequence, state.last_sequence);
-        match stream.get_raw_message(mark.seq).await {
-            Ok(message) => Ok((first, last, Some(Mark::of_message(&message)))),
-            Err(error) => match error.kind() {
-                LastRawMessageErrorKind::NoMessageFound => Ok((first, last, None)),
-                LastRawMessageErrorKind::InvalidSubject | LastRawMessageErrorKind::JetStream(_) | LastRawMessageErrorKind::Other => {
-                    Err(error.to_string())
-                }
-            },
-        }
-    };
-    let (first, last, found) = broker.answered(asked).await.map_err(Distrust::Away)?;
+    let Bounds { first, last } = streams.bounds(name).await.map_err(Distrust::Away)?;
+    let found = streams.message(name, mark.seq).await.map_err(Distrust::Away)?.map(|item| Mark::of_item(&item));
     let seq = mark.seq;
     match found {
         Some(found) if found == *mark => Ok(()),
@@ -205,12 +238,12 @@ mod tests {
     #[tokio::test]
     async fn what_was_synced_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
-        let marks = Marks::open(folder.path(), "test").unwrap();
+        let marks = Marks::open(Arc::new(MarkFile::of(folder.path(), "test"))).unwrap();
         marks.saw_command(Mark::of(7, "a", b"b"));
         marks.saw_command(Mark::of(3, "a", b"b"));
         marks.saw_event(Mark::of(9, "a", b"c"));
         marks.sync().await.unwrap();
-        let again = Marks::open(folder.path(), "test").unwrap().seen();
+        let again = Marks::open(Arc::new(MarkFile::of(folder.path(), "test"))).unwrap().seen();
         assert_eq!(again.commands.unwrap().seq, 7);
         assert_eq!(again.events, Some(Mark::of(9, "a", b"c")));
     }
@@ -220,7 +253,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("marks")).unwrap();
         std::fs::write(folder.path().join("marks/test.json"), "{").unwrap();
-        assert!(Marks::open(folder.path(), "test").is_err());
+        assert!(Marks::open(Arc::new(MarkFile::of(folder.path(), "test"))).is_err());
     }
 
     #[test]

@@ -9,15 +9,14 @@ use std::time::Duration;
 
 use orrery_contracts::{CancelRequest, Failure, Plan, ProgressLine, ProgressMessage, StepEntry, StepOutcome, Time, subjects};
 use time::OffsetDateTime;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::Broker;
 use crate::compare_and_set::EventsWriter;
 use crate::definitions::{Definitions, KEPT_LOG_BYTES};
 use crate::executor::{Accepted, RunError, StepDone, StepFailure, StepHandle, StepRecord, StepSpec};
 use crate::steps::{LogError, RunId, StepLog, abandoned};
+use crate::streams::Streams;
 use crate::transitions::cut;
 
 /// How long, after the deadline or a shutdown, what had begun may still be written or brought back.
@@ -28,21 +27,43 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 /// Reports progress of a run, best effort.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    pub(crate) broker: Broker,
+    pub(crate) streams: Streams,
     pub(crate) run: RunId,
 }
 
 impl Progress {
     pub(crate) async fn report(&self, step: Option<u32>, line: ProgressLine) {
-        if !self.broker.is_connected() {
-            return;
-        }
         let RunId { seq, attempt, run } = self.run;
         let line = ProgressLine { text: cut(line.text), ..line };
         let message = ProgressMessage { seq, attempt, run, step, at: Time::new(OffsetDateTime::now_utc()), line };
         let body = serde_json::to_vec(&message).unwrap_or_default();
-        if let Err(error) = self.broker.client().publish(subjects::progress(seq), body.into()).await {
-            tracing::debug!(command = seq, "progress is lost: {error}");
+        self.streams.tell(subjects::progress(seq), body).await;
+    }
+}
+
+/// A cancel that was asked for, or not yet. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked(Arc<(OnceLock<Arc<str>>, CancellationToken)>);
+
+impl Asked {
+    /// Somebody asks; the first one is who is named.
+    pub(crate) fn ask(&self, by: Arc<str>) {
+        let (who, asked) = &*self.0;
+        who.get_or_init(|| by);
+        asked.cancel();
+    }
+
+    /// Who has asked.
+    pub(crate) fn by(&self) -> Option<Arc<str>> {
+        self.0.0.get().cloned()
+    }
+
+    /// Resolves when somebody has asked.
+    pub(crate) async fn asked(&self) -> Arc<str> {
+        self.0.1.cancelled().await;
+        match self.by() {
+            Some(by) => by,
+            None => std::future::pending().await,
         }
     }
 }
@@ -53,7 +74,7 @@ pub(crate) struct Stops {
     /// The process is to end.
     pub(crate) shutdown: CancellationToken,
     /// A cancel request for this attempt was seen, by whom.
-    pub(crate) cancel: watch::Receiver<Option<Arc<str>>>,
+    pub(crate) cancel: Asked,
     /// When this run must have ended, by the monotonic clock.
     pub(crate) deadline: Option<Instant>,
 }
@@ -68,8 +89,6 @@ pub struct Run {
     pub(crate) definitions: Definitions,
     pub(crate) writer: EventsWriter,
     pub(crate) stops: Stops,
-    /// Who asked for a cancel, once it was read.
-    pub(crate) cancelled: OnceLock<Arc<str>>,
 }
 
 /// Whether a step goes on, or brings back what was.
@@ -163,11 +182,11 @@ impl Run {
 
     /// Resolves when there is a reason to stop; for effects that only wait (a health check) and may end early.
     pub async fn interrupted(&self) -> RunError {
-        let mut cancel = self.stops.cancel.clone();
         tokio::select! {
+            biased;
             () = self.stops.shutdown.cancelled() => RunError::ShuttingDown,
             () = deadline(self.stops.deadline) => self.too_late(None),
-            () = asked(&mut cancel) => RunError::Cancelled,
+            _ = self.stops.cancel.asked() => RunError::Cancelled,
         }
     }
 
@@ -180,6 +199,9 @@ impl Run {
         let n = started.map_err(|error| self.not_written(error))?;
         let handle = StepHandle { n, progress: self.progress.clone() };
         let ended = tokio::select! {
+            biased;
+            // A step side by side has found out: what is in hand here is dropped with it.
+            () = self.log.lost() => return Err(RunError::Stale),
             ended = effect(handle) => ended,
             () = deadline(self.end_of(direction)) => Err(StepFailure { failure: self.too_late_failure(Some(n)), log: None }),
         };
@@ -210,6 +232,7 @@ impl Run {
         let log = log.filter(|log| !log.is_empty())?;
         let end = log.get(log.len().saturating_sub(KEPT_LOG_BYTES)..).unwrap_or(&log);
         let kept = tokio::select! {
+            biased;
             kept = self.definitions.patiently(|| self.definitions.put_bytes(end)) => kept,
             () = self.give_up(Direction::Back) => return None,
         };
@@ -238,7 +261,7 @@ impl Run {
         let subject = subjects::cancel(self.accepted.seq);
         let read = async {
             loop {
-                self.progress.broker.connected().await;
+                self.progress.streams.connected().await;
                 match self.writer.last(&subject).await {
                     Ok(last) => return last,
                     Err(reason) => tracing::debug!(command = self.accepted.seq, "the cancel request is read again: {reason}"),
@@ -247,12 +270,13 @@ impl Run {
             }
         };
         let last = tokio::select! {
+            biased;
             last = read => last,
             () = self.give_up(Direction::Forward) => return Err(self.not_written(LogError::GaveUp)),
         };
-        let request = last.and_then(|last| serde_json::from_slice::<CancelRequest>(&last.payload).ok());
+        let request = last.and_then(|last| serde_json::from_slice::<CancelRequest>(&last.body).ok());
         let Some(request) = request.filter(|request| request.attempt == self.attempt()) else { return Ok(false) };
-        self.cancelled.get_or_init(|| request.by.into());
+        self.stops.cancel.ask(request.by.into());
         Ok(true)
     }
 
@@ -263,6 +287,7 @@ impl Run {
             tokio::time::sleep(SHUTDOWN_GRACE).await;
         };
         tokio::select! {
+            biased;
             () = shutdown => {}
             () = deadline(self.end_of(direction)) => {}
         }
@@ -295,7 +320,7 @@ impl Run {
 
     /// Who asked for a cancel.
     pub(crate) fn cancelled_by(&self) -> Option<Arc<str>> {
-        self.cancelled.get().cloned().or_else(|| self.stops.cancel.borrow().clone())
+        self.stops.cancel.by()
     }
 }
 
@@ -303,11 +328,5 @@ async fn deadline(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
-    }
-}
-
-async fn asked(cancel: &mut watch::Receiver<Option<Arc<str>>>) {
-    if cancel.wait_for(Option::is_some).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use orrery_contracts::{Plan, StepEntry, StepMessage, StepOutcome, Time, subjects};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::compare_and_set::{Draft, EventsWriter, Outcome};
@@ -47,6 +48,8 @@ pub(crate) struct StepLog {
     writer: EventsWriter,
     run: RunId,
     tail: Mutex<Tail>,
+    /// Cancelled when another run has written: nothing of this one may go on.
+    lost: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -62,11 +65,11 @@ struct Tail {
 /// Reads the step log of a command.
 pub(crate) async fn read(writer: &EventsWriter, seq: u64) -> Result<History, String> {
     let messages = writer.all(&subjects::step(seq)).await?;
-    let last = messages.last().map_or(0, |last| last.sequence);
-    let entries = messages.iter().filter_map(|message| match serde_json::from_slice(&message.payload) {
+    let last = messages.last().map_or(0, |last| last.seq);
+    let entries = messages.iter().filter_map(|message| match serde_json::from_slice(&message.body) {
         Ok(entry) => Some(entry),
         Err(error) => {
-            tracing::warn!(command = seq, event = message.sequence, "an entry of the step log cannot be read: {error}");
+            tracing::warn!(command = seq, event = message.seq, "an entry of the step log cannot be read: {error}");
             None
         }
     });
@@ -91,11 +94,11 @@ impl StepLog {
                     let open = history.steps(run.attempt).into_iter().filter(|step| step.state == crate::executor::StepState::Open);
                     let tail =
                         Tail { last: sequence, next: history.next_step(run.attempt), open: open.map(|step| (step.n, step.run)).collect() };
-                    let log = Self { writer: writer.clone(), run, tail: Mutex::new(tail) };
+                    let log = Self { writer: writer.clone(), run, tail: Mutex::new(tail), lost: CancellationToken::new() };
                     return Ok((log, Written { sequence, body: draft.body }));
                 }
                 Outcome::Refused(last) => {
-                    if last.as_ref().is_some_and(|last| writer_of(&last.payload).is_some_and(|found| found >= (run.attempt, run.run))) {
+                    if last.as_ref().is_some_and(|last| writer_of(&last.body).is_some_and(|found| found >= (run.attempt, run.run))) {
                         return Err(LogError::Stale);
                     }
                     *history = reread(writer, run.seq, &mut *give_up).await?;
@@ -108,6 +111,11 @@ impl StepLog {
     /// Whose log this is.
     pub(crate) fn run(&self) -> RunId {
         self.run
+    }
+
+    /// Resolves when another run writes this log.
+    pub(crate) async fn lost(&self) {
+        self.lost.cancelled().await;
     }
 
     /// Writes that a step begins, and answers its number.
@@ -169,10 +177,13 @@ impl StepLog {
                     return Ok(());
                 }
                 // An entry of this very run that was not waited for: nobody else writes under its number.
-                Outcome::Refused(Some(last)) if writer_of(&last.payload) == Some((self.run.attempt, self.run.run)) => {
-                    tail.last = last.sequence;
+                Outcome::Refused(Some(last)) if writer_of(&last.body) == Some((self.run.attempt, self.run.run)) => {
+                    tail.last = last.seq;
                 }
-                Outcome::Refused(_) => return Err(LogError::Stale),
+                Outcome::Refused(_) => {
+                    self.lost.cancel();
+                    return Err(LogError::Stale);
+                }
                 Outcome::GaveUp => return Err(LogError::GaveUp),
             }
         }
@@ -190,6 +201,7 @@ async fn reread(writer: &EventsWriter, seq: u64, give_up: &mut (impl Future<Outp
         }
     };
     tokio::select! {
+        biased;
         history = patient => Ok(history),
         () = give_up => Err(LogError::GaveUp),
     }

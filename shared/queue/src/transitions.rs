@@ -73,8 +73,8 @@ impl Transitions {
         let published = match self.writer.publish(&draft, head.last, give_up).await {
             Outcome::Stored(sequence) => Published::Stored(sequence),
             Outcome::Refused(last) => {
-                let found = last.as_ref().and_then(|last| serde_json::from_slice(&last.payload).ok());
-                lost(from, head, found.as_ref(), last.map_or(0, |last| last.sequence))
+                let found = last.as_ref().and_then(|last| serde_json::from_slice(&last.body).ok());
+                lost(from, head, found.as_ref(), last.map_or(0, |last| last.seq))
             }
             Outcome::GaveUp => Published::GaveUp,
         };

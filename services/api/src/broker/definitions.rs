@@ -70,7 +70,7 @@ impl Broker {
     /// 503 when the broker is away; 500 when what lies there is damaged.
     pub async fn bytes_of(&self, digest: &Digest, limit: usize) -> Answer<Option<Bytes>> {
         self.connected(Instant::now() + PATIENCE).await?;
-        let definitions = Definitions::new(&self.link);
+        let definitions = Definitions::new(self.link.streams());
         if let Some(bytes) = definitions.get_bytes(digest).await.map_err(refused)? {
             return Ok(Some(bytes.into()));
         }
@@ -82,7 +82,7 @@ impl Broker {
     /// # Errors
     /// 503 when the broker is away.
     pub async fn installation(&self) -> Answer<Option<orrery_contracts::Installation>> {
-        Definitions::new(&self.link).installation().await.map_err(refused)
+        Definitions::new(self.link.streams()).installation().await.map_err(refused)
     }
 }
 

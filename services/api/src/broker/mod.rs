@@ -52,8 +52,8 @@ impl Broker {
     /// Why the broker cannot be reached, when it cannot.
     pub fn why_away(&self) -> Option<String> {
         match &*self.link.link().borrow() {
-            orrery_queue::broker::Link::Away(reason) => Some(reason.clone()),
-            orrery_queue::broker::Link::Connected(_) => None,
+            orrery_queue::Link::Away(reason) => Some(reason.clone()),
+            orrery_queue::Link::Connected(_) => None,
         }
     }
 

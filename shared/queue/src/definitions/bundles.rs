@@ -1,10 +1,9 @@
 //! Bundles and kept logs, by SHA-256, in chunks; hashed at every read. An upload is read by the same digest.
 
-use async_nats::jetstream::object_store::GetErrorKind;
 use orrery_contracts::{Bundle, Digest, subjects};
-use tokio::io::AsyncReadExt;
 
-use super::{DefinitionError, Definitions, expecting, verified};
+use super::{DefinitionError, Definitions, verified};
+use crate::streams::expecting;
 
 /// How much of a step's log is kept: its end.
 pub const KEPT_LOG_BYTES: usize = 4 * 1024 * 1024;
@@ -38,7 +37,7 @@ impl Definitions {
         let Err(refusal) = self.store(&subject, headers, chunk.to_vec().into()).await else { return Ok(()) };
         // Taken, or not answered: what lies there tells.
         match self.last(subjects::BUNDLES, &subject).await? {
-            Some(found) if found.payload == chunk => Ok(()),
+            Some(found) if found.body == chunk => Ok(()),
             Some(_) => Err(DefinitionError::Damaged { subject, reason: "it holds other bytes than its digest says".into() }),
             None => Err(refusal),
         }
@@ -68,7 +67,7 @@ impl Definitions {
             };
             let of = chunk.headers.get(subjects::CHUNKS_HEADER).and_then(|of| of.as_str().parse::<usize>().ok());
             let of = of.ok_or_else(|| damaged("it does not say how many chunks there are"))?;
-            bytes.extend_from_slice(&chunk.payload);
+            bytes.extend_from_slice(&chunk.body);
             number = number.saturating_add(1);
             if number >= of {
                 return verified(&subject, digest, bytes).map(Some);
@@ -83,18 +82,7 @@ impl Definitions {
     pub async fn get_upload(&self, digest: &Digest, limit: usize) -> Result<Option<Vec<u8>>, DefinitionError> {
         let subject = format!("upload {digest}");
         let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        let asked = async {
-            let store = self.broker.jetstream().get_object_store(subjects::UPLOADS).await.map_err(|error| error.to_string())?;
-            let object = match store.get(digest.as_str()).await {
-                Ok(object) => object,
-                Err(error) if error.kind() == GetErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(error.to_string()),
-            };
-            let mut bytes = Vec::new();
-            object.take(most).read_to_end(&mut bytes).await.map_err(|error| error.to_string())?;
-            Ok(Some(bytes))
-        };
-        let read = self.broker.answered(asked).await;
+        let read = self.streams.upload(digest.as_str(), most).await;
         let Some(bytes) = read.map_err(|reason| DefinitionError::Away { subject: subject.clone(), reason })? else { return Ok(None) };
         if bytes.len() > limit {
             return Err(DefinitionError::Damaged { subject, reason: format!("it has more than {limit} bytes") });

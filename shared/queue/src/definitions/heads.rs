@@ -1,14 +1,13 @@
 //! Heads: one record an aggregate, changed by compare-and-set on its revision. VERSIONS is the truth; a head can be
 //! repaired from it.
 
-use async_nats::jetstream::kv;
 use bytes::Bytes;
-use futures::TryStreamExt;
 use orrery_contracts::{Engine, Installation, QueueMark, StackHead, StackId, subjects};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{DefinitionError, Definitions, decode, encode, expecting};
+use super::{DefinitionError, Definitions, decode, encode};
+use crate::streams::expecting;
 
 /// A record of a bucket, with the revision that a change of it must name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,9 +67,7 @@ impl Definitions {
     /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
     pub async fn stack_heads(&self) -> Result<Vec<Kept<StackHead>>, DefinitionError> {
         let away = |reason: String| DefinitionError::Away { subject: "heads of stacks".into(), reason };
-        let store = self.bucket(subjects::HEADS).await?;
-        let keys = store.keys().await.map_err(|error| away(error.to_string()))?;
-        let keys: Vec<String> = keys.try_collect().await.map_err(|error| away(error.to_string()))?;
+        let keys = self.streams.keys(subjects::HEADS).await.map_err(away)?;
         let mut heads = Vec::new();
         for key in keys.iter().filter(|key| key.starts_with("stack.")) {
             heads.extend(self.get_record(subjects::HEADS, key).await?);
@@ -118,19 +115,14 @@ impl Definitions {
         self.put_record(subjects::HEADS, &key, &schemas, revision).await.map(drop)
     }
 
-    pub(super) async fn bucket(&self, name: &str) -> Result<kv::Store, DefinitionError> {
-        let store = self.broker.jetstream().get_key_value(name).await;
-        store.map_err(|error| DefinitionError::Away { subject: format!("bucket {name}"), reason: error.to_string() })
-    }
-
     pub(super) async fn get_record<T: DeserializeOwned>(&self, bucket: &str, key: &str) -> Result<Option<Kept<T>>, DefinitionError> {
         let subject = format!("$KV.{bucket}.{key}");
         let Some(message) = self.last(&format!("KV_{bucket}"), &subject).await? else { return Ok(None) };
-        if message.payload.is_empty() {
+        if message.body.is_empty() {
             return Ok(None);
         }
-        let value = decode(&subject, &message.payload)?;
-        Ok(Some(Kept { value, revision: message.sequence }))
+        let value = decode(&subject, &message.body)?;
+        Ok(Some(Kept { value, revision: message.seq }))
     }
 
     async fn put_record<T: Serialize + ?Sized>(&self, bucket: &str, key: &str, record: &T, over: u64) -> Result<u64, DefinitionError> {
@@ -141,8 +133,8 @@ impl Definitions {
             Err(refusal) => refusal,
         };
         match self.last(&format!("KV_{bucket}"), &subject).await? {
-            Some(found) if found.payload == body && found.sequence > over => Ok(found.sequence),
-            Some(found) if found.sequence != over => Err(DefinitionError::Changed { subject }),
+            Some(found) if found.body == body && found.seq > over => Ok(found.seq),
+            Some(found) if found.seq != over => Err(DefinitionError::Changed { subject }),
             Some(_) | None => Err(refusal),
         }
     }

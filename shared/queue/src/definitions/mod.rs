@@ -9,13 +9,11 @@ mod versions;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use bytes::Bytes;
 use orrery_contracts::{Digest, StackEvent, subjects};
 use thiserror::Error;
 
-use crate::broker::Broker;
+use crate::streams::{Item, Streams};
 
 pub use bundles::KEPT_LOG_BYTES;
 pub use heads::Kept;
@@ -24,7 +22,7 @@ pub use policy::PolicyWatch;
 /// Reads and writes definitions. Clones share the connection.
 #[derive(Clone, Debug)]
 pub struct Definitions {
-    broker: Broker,
+    streams: Streams,
 }
 
 /// Why a definition could not be read or written.
@@ -74,10 +72,10 @@ impl DefinitionError {
 }
 
 impl Definitions {
-    /// Over this connection.
+    /// Over these streams.
     #[must_use]
-    pub fn new(broker: &Broker) -> Self {
-        Self { broker: broker.clone() }
+    pub fn new(streams: &Streams) -> Self {
+        Self { streams: streams.clone() }
     }
 
     /// Publishes what became of a stack and waits until the broker has it. Its id is derived from command and change,
@@ -92,27 +90,14 @@ impl Definitions {
 
     /// Publishes to a stream and waits for its acknowledgement.
     async fn store(&self, subject: &str, headers: HeaderMap, body: Bytes) -> Result<u64, DefinitionError> {
-        let jetstream = self.broker.jetstream();
-        let acknowledged = self.broker.answered(async { jetstream.publish_with_headers(subject.to_owned(), headers, body).await?.await });
-        let acknowledged = acknowledged.await.map_err(|reason| DefinitionError::Away { subject: subject.to_owned(), reason })?;
-        Ok(acknowledged.sequence)
+        let stored = self.streams.store(subject, headers, body).await;
+        stored.map_err(|reason| DefinitionError::Away { subject: subject.to_owned(), reason })
     }
 
     /// The last message on a subject, read from the stream's leader.
-    async fn last(&self, stream: &str, subject: &str) -> Result<Option<StreamMessage>, DefinitionError> {
-        let asked = async {
-            let stream = self.broker.jetstream().get_stream_no_info(stream).await.map_err(|error| error.to_string())?;
-            match stream.get_last_raw_message_by_subject(subject).await {
-                Ok(message) => Ok(Some(message)),
-                Err(error) => match error.kind() {
-                    LastRawMessageErrorKind::NoMessageFound => Ok(None),
-                    LastRawMessageErrorKind::InvalidSubject | LastRawMessageErrorKind::JetStream(_) | LastRawMessageErrorKind::Other => {
-                        Err(error.to_string())
-                    }
-                },
-            }
-        };
-        self.broker.answered(asked).await.map_err(|reason| DefinitionError::Away { subject: subject.to_owned(), reason })
+    async fn last(&self, stream: &str, subject: &str) -> Result<Option<Item>, DefinitionError> {
+        let found = self.streams.last(stream, subject).await;
+        found.map_err(|reason| DefinitionError::Away { subject: subject.to_owned(), reason })
     }
 
     /// Calls again while the broker is away, with growing pauses, for as long as the caller keeps waiting:
@@ -126,7 +111,7 @@ impl Definitions {
     {
         let mut pause = Duration::from_millis(50);
         loop {
-            self.broker.connected().await;
+            self.streams.connected().await;
             match call().await {
                 Err(error) if error.is_transient() => {
                     tracing::debug!("waits for the broker: {error}");
@@ -138,12 +123,6 @@ impl Definitions {
             }
         }
     }
-}
-
-fn expecting(sequence: u64) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string());
-    headers
 }
 
 fn encode<T: serde::Serialize>(record: &T) -> Bytes {

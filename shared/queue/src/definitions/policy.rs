@@ -86,10 +86,9 @@ impl Drop for PolicyWatch {
 }
 
 async fn follow(broker: Broker, entries: Arc<RwLock<HashMap<String, PolicyEntry>>>) {
-    let definitions = Definitions::new(&broker);
     loop {
         let connection = broker.connected().await;
-        if let Err(error) = follow_connection(&definitions, &entries, connection).await {
+        if let Err(error) = follow_connection(&broker, &entries, connection).await {
             tracing::debug!("follows POLICY again: {error}");
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -98,18 +97,19 @@ async fn follow(broker: Broker, entries: Arc<RwLock<HashMap<String, PolicyEntry>
 
 /// Follows until the connection is another one: the broker may have forgotten the consumer of the one before.
 async fn follow_connection(
-    definitions: &Definitions,
+    broker: &Broker,
     entries: &RwLock<HashMap<String, PolicyEntry>>,
     connection: u64,
 ) -> Result<(), DefinitionError> {
     let away = |reason: String| DefinitionError::Away { subject: "bucket POLICY".into(), reason };
-    let store = definitions.bucket(subjects::POLICY).await?;
+    let store = broker.jetstream().get_key_value(subjects::POLICY).await.map_err(|error| away(error.to_string()))?;
     let mut changes = store.watch_many_with_history([">"]).await.map_err(|error| away(error.to_string()))?;
-    let mut link = definitions.broker.link();
-    let another = link.wait_for(|link| *link != crate::broker::Link::Connected(connection));
+    let mut link = broker.link();
+    let another = link.wait_for(|link| *link != crate::streams::Link::Connected(connection));
     tokio::pin!(another);
     loop {
         tokio::select! {
+            biased;
             _ = &mut another => return Ok(()),
             change = changes.next() => {
                 let Some(change) = change else { return Ok(()) };

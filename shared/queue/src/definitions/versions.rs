@@ -2,7 +2,8 @@
 
 use orrery_contracts::{StackId, VersionRecord, subjects};
 
-use super::{DefinitionError, Definitions, decode, encode, expecting};
+use super::{DefinitionError, Definitions, decode, encode};
+use crate::streams::expecting;
 
 impl Definitions {
     /// Writes a version where there is none. One that the same command wrote before counts as written now, and is
@@ -27,6 +28,6 @@ impl Definitions {
     pub async fn get_version(&self, stack: StackId, version: u32) -> Result<Option<VersionRecord>, DefinitionError> {
         let subject = subjects::stack_version(stack, version);
         let found = self.last(subjects::VERSIONS, &subject).await?;
-        found.map(|message| decode(&subject, &message.payload)).transpose()
+        found.map(|found| decode(&subject, &found.body)).transpose()
     }
 }

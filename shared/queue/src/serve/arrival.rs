@@ -8,8 +8,8 @@ use orrery_contracts::{
 
 use crate::definitions::{DefinitionError, Definitions};
 use crate::executor::{Accepted, Executor};
-use crate::follow::Item;
 use crate::gate::{Facts, Waiting};
+use crate::streams::Item;
 
 /// A command, read by its owner.
 struct Read<'a> {

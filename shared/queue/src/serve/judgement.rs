@@ -4,17 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::stream::LastRawMessageErrorKind;
-use orrery_contracts::{Digest, Failure, Rejection, Status, Time, subjects};
-use tokio::sync::watch;
+use orrery_contracts::{Digest, Failure, Rejection, Status, subjects};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::arrival;
 use super::turn::{Desk, Signals};
 use crate::executor::{Accepted, Executor, JudgeError};
-use crate::follow::Item;
 use crate::gate::Head;
 use crate::history::History;
+use crate::streams::Item;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two judgements while the engine is away.
@@ -62,11 +60,10 @@ impl<E: Executor> Desk<E> {
             let message = format!("the executor died three times {place}; look at its log before you retry");
             return Ok(Prepared::Fail(Failure { code: "executor_died".into(), message, step: None }));
         }
-        let mut cancel = signals.cancel.clone();
         // A PENDING command is cancelled by the api itself.
         let asked = async {
             match from {
-                Status::Running => by_request(&mut cancel).await,
+                Status::Running => signals.cancel.asked().await,
                 Status::Pending | Status::Done | Status::Failed | Status::Cancelled => std::future::pending().await,
             }
         };
@@ -118,35 +115,18 @@ impl<E: Executor> Desk<E> {
 
     /// Reads the command's message again, and compares it with the one that was seen.
     async fn fetch(&self, head: &Head) -> Result<Item, Interruption> {
-        let message = loop {
-            self.broker.connected().await;
-            let asked = async {
-                let stream = self.broker.jetstream().get_stream_no_info(subjects::COMMANDS).await.map_err(|error| error.to_string())?;
-                match stream.get_raw_message(head.seq).await {
-                    Ok(message) => Ok(Some(message)),
-                    Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-                    Err(error) => Err(error.to_string()),
-                }
-            };
-            match self.broker.answered(asked).await {
-                Ok(Some(message)) => break message,
+        let item = loop {
+            self.streams.connected().await;
+            match self.streams.message(subjects::COMMANDS, head.seq).await {
+                Ok(Some(item)) => break item,
                 Ok(None) => return Err(Interruption::Distrusted(format!("COMMANDS has no message at {} any more", head.seq))),
                 Err(reason) => tracing::debug!(command = head.seq, "the command is read again: {reason}"),
             }
             tokio::time::sleep(FIRST_PAUSE).await;
         };
-        if Digest::of(&message.payload) != head.sha256 {
+        if Digest::of(&item.body) != head.sha256 {
             return Err(Interruption::Distrusted(format!("COMMANDS has another message at {} than the one seen", head.seq)));
         }
-        Ok(Item { seq: head.seq, subject: message.subject.to_string(), body: message.payload, at: Time::new(message.time) })
-    }
-}
-
-/// Resolves when a cancel was asked for.
-async fn by_request(cancel: &mut watch::Receiver<Option<Arc<str>>>) -> Arc<str> {
-    let by = cancel.wait_for(Option::is_some).await.ok().and_then(|by| by.clone());
-    match by {
-        Some(by) => by,
-        None => std::future::pending().await,
+        Ok(item)
     }
 }

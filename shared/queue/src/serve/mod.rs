@@ -7,7 +7,7 @@ mod judgement;
 mod session;
 mod turn;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -24,10 +24,10 @@ use crate::broker::Broker;
 use crate::compare_and_set::EventsWriter;
 use crate::definitions::Definitions;
 use crate::executor::Executor;
-use crate::lock::EngineLock;
-use crate::marks::{Distrust, Marks};
+use crate::lock::{Guard, LockFolder};
+use crate::marks::{Distrust, Keep, MarkFile, Marks};
 use crate::report::Report;
-use crate::topology;
+use crate::streams::{Bounds, Streams};
 use crate::transitions::Transitions;
 
 /// Between two tries at something that is not there yet.
@@ -35,21 +35,19 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Between two looks at a stream that has regressed.
 const ALARM: Duration = Duration::from_secs(5);
 
-/// What the loop needs to know.
-#[derive(Clone, Debug)]
+/// What the loop needs to know, and the doors to everything outside it.
+#[derive(Clone)]
 pub struct ExecutorConfig {
     /// The engine whose commands are executed.
     pub engine: Engine,
     /// The host of the engine: `local`.
     pub host: String,
-    /// The service's name: names the file of the marks.
-    pub service: String,
-    /// The data folder.
-    pub data_dir: PathBuf,
-    /// The folder of lock files, shared by every executor that could reach this engine.
-    pub lock_dir: PathBuf,
     /// The broker.
-    pub broker: Broker,
+    pub streams: Streams,
+    /// Where the marks are kept.
+    pub marks: Arc<dyn Keep>,
+    /// What keeps a second executor of this engine away.
+    pub guard: Arc<dyn Guard>,
     /// Where to say what is waited for.
     pub report: Report,
 }
@@ -57,14 +55,21 @@ pub struct ExecutorConfig {
 impl ExecutorConfig {
     /// From the environment: `ORRERY_HOST`, `ORRERY_DATA_DIR`, `ORRERY_LOCK_DIR`.
     #[must_use]
-    pub fn from_env(engine: Engine, broker: Broker, report: Report) -> Self {
+    pub fn from_env(engine: Engine, broker: &Broker, report: Report) -> Self {
+        let host = text("ORRERY_HOST").unwrap_or_else(|| "local".to_owned());
+        Self { host, ..Self::in_folders(engine, broker, &data_dir_from_env(), &lock_dir_from_env(), report) }
+    }
+
+    /// On the host `local`, with its marks in a data folder and its lock in a folder that is shared by every executor
+    /// that could reach this engine.
+    #[must_use]
+    pub fn in_folders(engine: Engine, broker: &Broker, data_dir: &Path, lock_dir: &Path, report: Report) -> Self {
         Self {
             engine,
-            host: text("ORRERY_HOST").unwrap_or_else(|| "local".to_owned()),
-            service: format!("{engine}-executor"),
-            data_dir: data_dir_from_env(),
-            lock_dir: lock_dir_from_env(),
-            broker,
+            host: "local".to_owned(),
+            streams: broker.streams().clone(),
+            marks: Arc::new(MarkFile::of(data_dir, &format!("{engine}-executor"))),
+            guard: Arc::new(LockFolder(lock_dir.to_owned())),
             report,
         }
     }
@@ -122,7 +127,7 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError`]; whatever can be waited out (broker, engine, another executor's lock, a regressed stream) is no error.
 pub async fn serve<E: Executor>(config: ExecutorConfig, executor: E, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let link = heartbeat::watch_link(config.broker.clone(), config.report.clone());
+    let link = heartbeat::watch_link(config.streams.clone(), config.report.clone());
     let _link = AbortOnDropHandle::new(tokio::spawn(link));
     config.report.waits("queue", "not followed yet");
     let served = shutdown.run_until_cancelled(Service::ready(&config, executor)).await;
@@ -135,25 +140,25 @@ struct Service<E> {
     desk: Arc<Desk<E>>,
     installation: Installation,
     running: Arc<AtomicU64>,
-    _lock: EngineLock,
+    _lock: Box<dyn Send + Sync>,
     _heartbeat: AbortOnDropHandle<()>,
 }
 
 impl<E: Executor> Service<E> {
     async fn ready(config: &ExecutorConfig, executor: E) -> Result<Self, ServeError> {
-        let marks = Marks::open(&config.data_dir, &config.service);
-        let marks = marks.map_err(|source| unreadable("the marks cannot be read; they lie in", &config.data_dir.join("marks"), source))?;
-        let definitions = Definitions::new(&config.broker);
+        let marks = Marks::open(Arc::clone(&config.marks));
+        let marks = marks.map_err(|source| unreadable("the marks cannot be read:", &config.marks.place(), source))?;
+        let definitions = Definitions::new(&config.streams);
         let installation = installation(config, &definitions).await;
         let lock = lock(config, &installation).await?;
         let (executor, running) = (Arc::new(executor), Arc::new(AtomicU64::new(0)));
-        let beat = heartbeat::beat(config.broker.clone(), config.engine, config.host.clone(), Arc::clone(&executor), Arc::clone(&running));
-        let writer = EventsWriter::new(&config.broker, &config.report);
+        let beat = heartbeat::beat(config.streams.clone(), config.engine, config.host.clone(), Arc::clone(&executor), Arc::clone(&running));
+        let writer = EventsWriter::new(&config.streams, &config.report);
         let by = format!("{}@{}", config.engine, config.host);
         let desk = Desk {
             executor,
             engine: config.engine,
-            broker: config.broker.clone(),
+            streams: config.streams.clone(),
             report: config.report.clone(),
             definitions,
             transitions: Transitions::new(writer.clone(), &by),
@@ -181,7 +186,9 @@ impl<E: Executor> Service<E> {
             match session.run().await {
                 SessionEnd::Stopped => return Ok(()),
                 SessionEnd::Stale { seq } => return Err(ServeError::Stale { seq }),
-                SessionEnd::Unwritable(source) => return Err(unreadable("the marks cannot be written to", self.desk.marks.path(), source)),
+                SessionEnd::Unwritable(source) => {
+                    return Err(unreadable("the marks cannot be written to", &self.desk.marks.place(), source));
+                }
                 SessionEnd::Regressed(why) => {
                     alarm(config, &mut alarmed, why);
                     shutdown.run_until_cancelled(tokio::time::sleep(ALARM)).await;
@@ -193,7 +200,7 @@ impl<E: Executor> Service<E> {
     /// Where a session begins, once the streams are what was seen of them.
     async fn begin(&self) -> Result<(QueueMark, u64), String> {
         loop {
-            self.desk.broker.connected().await;
+            self.desk.streams.connected().await;
             let away = match self.try_begin().await {
                 Ok(begin) => return Ok(begin),
                 Err(Distrust::Regressed(why)) => return Err(why),
@@ -205,15 +212,13 @@ impl<E: Executor> Service<E> {
     }
 
     async fn try_begin(&self) -> Result<(QueueMark, u64), Distrust> {
-        let Desk { broker, definitions, engine, marks, .. } = &*self.desk;
+        let Desk { streams, definitions, engine, marks, .. } = &*self.desk;
         let away = |error: &dyn std::fmt::Display| Distrust::Away(error.to_string());
-        marks.verify(broker).await?;
+        marks.verify(streams).await?;
         let kept = definitions.queue_mark(*engine).await.map_err(|error| away(&error))?;
         let (mark, revision) = kept.map_or((QueueMark::default(), 0), |kept| (kept.value, kept.revision));
-        let streams = [(subjects::COMMANDS, mark.commands), (subjects::EVENTS, mark.events)];
-        for (name, marked) in streams {
-            let stream = broker.jetstream().get_stream(name).await.map_err(|error| away(&error))?;
-            let last = stream.cached_info().state.last_sequence;
+        for (name, marked) in [(subjects::COMMANDS, mark.commands), (subjects::EVENTS, mark.events)] {
+            let Bounds { last, .. } = streams.bounds(name).await.map_err(Distrust::Away)?;
             if last < marked {
                 return Err(Distrust::Regressed(format!(
                     "{name} ends at {last}, and HEADS says that {marked} was dealt with: it lost its tail"
@@ -240,8 +245,8 @@ fn alarm(config: &ExecutorConfig, alarmed: &mut String, why: String) {
 /// Waits until the broker has its streams and the installation's record.
 async fn installation(config: &ExecutorConfig, definitions: &Definitions) -> Installation {
     loop {
-        config.broker.connected().await;
-        let missing = match topology::verify(config.broker.jetstream(), &[subjects::COMMANDS, subjects::EVENTS]).await {
+        config.streams.connected().await;
+        let missing = match config.streams.provisioned(&[subjects::COMMANDS, subjects::EVENTS]).await {
             Ok(()) => match definitions.installation().await {
                 Ok(Some(installation)) => {
                     config.report.has("provisioning");
@@ -250,7 +255,7 @@ async fn installation(config: &ExecutorConfig, definitions: &Definitions) -> Ins
                 Ok(None) => "the installation's record is not there yet".to_owned(),
                 Err(error) => error.to_string(),
             },
-            Err(error) => error.to_string(),
+            Err(missing) => missing,
         };
         config.report.waits("provisioning", missing);
         tokio::time::sleep(PAUSE).await;
@@ -258,21 +263,21 @@ async fn installation(config: &ExecutorConfig, definitions: &Definitions) -> Ins
 }
 
 /// Waits until this is the only executor of the engine and installation.
-async fn lock(config: &ExecutorConfig, installation: &Installation) -> Result<EngineLock, ServeError> {
-    let path = EngineLock::path_in(&config.lock_dir, config.engine, installation.id);
+async fn lock(config: &ExecutorConfig, installation: &Installation) -> Result<Box<dyn Send + Sync>, ServeError> {
+    let place = config.guard.place(config.engine, installation.id);
     loop {
-        let taken = EngineLock::take(&config.lock_dir, config.engine, installation.id);
-        match taken.map_err(|source| unreadable("the lock cannot be taken:", &path, source))? {
+        let taken = config.guard.take(config.engine, installation.id);
+        match taken.map_err(|source| unreadable("the lock cannot be taken:", &place, source))? {
             Some(lock) => {
                 config.report.has("lock");
                 return Ok(lock);
             }
-            None => config.report.waits("lock", format!("another executor holds {}", path.display())),
+            None => config.report.waits("lock", format!("another executor holds {place}")),
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-fn unreadable(what: &str, path: &std::path::Path, source: std::io::Error) -> ServeError {
-    ServeError::File { what: format!("{what} {}", path.display()), source }
+fn unreadable(what: &str, place: &str, source: std::io::Error) -> ServeError {
+    ServeError::File { what: format!("{what} {place}"), source }
 }

@@ -8,16 +8,18 @@ use std::time::Duration;
 
 use orrery_contracts::subjects::EventSubject;
 use orrery_contracts::{CancelRequest, Engine, Installation, QueueMark, Status, TransitionMessage, subjects};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::arrival;
 use super::turn::{Desk, Signals, TurnEnd};
 use crate::executor::Executor;
-use crate::follow::{Followed, Item, follow};
+use crate::follow::{Followed, follow};
 use crate::gate::{Contradiction, Decision, Head, Table};
 use crate::marks::{Distrust, Mark};
+use crate::run::Asked;
+use crate::streams::{Bounds, Item};
 
 const TICK: Duration = Duration::from_secs(1);
 /// The mark in HEADS moves after so many ended commands at the latest.
@@ -38,7 +40,7 @@ struct InHand {
     attempt: u32,
     turn: AbortOnDropHandle<TurnEnd>,
     superseded: CancellationToken,
-    cancel: watch::Sender<Option<Arc<str>>>,
+    cancel: Asked,
 }
 
 /// The mark in HEADS as it was written last.
@@ -94,10 +96,10 @@ impl<E: Executor> Session<E> {
     pub(super) async fn run(mut self) -> SessionEnd {
         let (commands, mut commands_in) = mpsc::channel(256);
         let (events, mut events_in) = mpsc::channel(256);
-        let broker = &self.desk.broker;
+        let streams = &self.desk.streams;
         let _commands =
-            AbortOnDropHandle::new(tokio::spawn(follow(broker.clone(), subjects::COMMANDS, self.written.mark.commands, commands)));
-        let _events = AbortOnDropHandle::new(tokio::spawn(follow(broker.clone(), subjects::EVENTS, self.written.mark.events, events)));
+            AbortOnDropHandle::new(tokio::spawn(follow(streams.clone(), subjects::COMMANDS, self.written.mark.commands, commands)));
+        let _events = AbortOnDropHandle::new(tokio::spawn(follow(streams.clone(), subjects::EVENTS, self.written.mark.events, events)));
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let end = loop {
@@ -181,7 +183,7 @@ impl<E: Executor> Session<E> {
         };
         let by: Arc<str> = request.by.into();
         if let Some(in_hand) = self.in_hand.as_ref().filter(|in_hand| in_hand.seq == seq && in_hand.attempt == request.attempt) {
-            in_hand.cancel.send_replace(Some(Arc::clone(&by)));
+            in_hand.cancel.ask(Arc::clone(&by));
         }
         if !self.table.has_ended(seq) {
             self.cancels.insert(seq, (request.attempt, by));
@@ -198,13 +200,14 @@ impl<E: Executor> Session<E> {
     /// Compares both streams with what was seen of them before the connection was lost.
     async fn verify(&self) -> Result<(), SessionEnd> {
         loop {
-            self.desk.broker.connected().await;
-            match self.desk.marks.verify(&self.desk.broker).await {
+            self.desk.streams.connected().await;
+            match self.desk.marks.verify(&self.desk.streams).await {
                 Ok(()) => return Ok(()),
                 Err(Distrust::Regressed(why)) => return Err(SessionEnd::Regressed(why)),
                 Err(Distrust::Away(why)) => tracing::debug!("the marks are compared again: {why}"),
             }
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}
                 () = self.stop.cancelled() => return Err(SessionEnd::Stopped),
             }
@@ -268,10 +271,12 @@ impl<E: Executor> Session<E> {
         F: Future<Output = TurnEnd> + Send + 'static,
     {
         let (seq, attempt) = (head.seq, head.attempt);
-        let asked = self.cancels.get(&seq).filter(|(for_attempt, _)| *for_attempt == attempt).map(|(_, by)| Arc::clone(by));
-        let (cancel, cancel_seen) = watch::channel(asked);
+        let cancel = Asked::default();
+        if let Some((_, by)) = self.cancels.get(&seq).filter(|(for_attempt, _)| *for_attempt == attempt) {
+            cancel.ask(Arc::clone(by));
+        }
         let superseded = CancellationToken::new();
-        let signals = Signals { stop: self.stop.clone(), superseded: superseded.clone(), cancel: cancel_seen };
+        let signals = Signals { stop: self.stop.clone(), superseded: superseded.clone(), cancel: cancel.clone() };
         let turn = AbortOnDropHandle::new(tokio::spawn(turn(head, signals)));
         self.in_hand = Some(InHand { seq, attempt, turn, superseded, cancel });
     }
@@ -285,6 +290,7 @@ impl<E: Executor> Session<E> {
             let principal = self.table.principal(seq).unwrap_or_default().to_owned();
             let policy = self.desk.definitions.patiently(|| self.desk.definitions.policy(&principal));
             let policy = tokio::select! {
+                biased;
                 policy = policy => policy.unwrap_or_default(),
                 () = self.stop.cancelled() => return Err(SessionEnd::Stopped),
             };
@@ -312,8 +318,7 @@ impl<E: Executor> Session<E> {
 
     /// A transition without its command is either a moment ahead of it, or COMMANDS has lost its tail.
     async fn look_for(&self, seq: u64) -> Result<(), SessionEnd> {
-        let Ok(stream) = self.desk.broker.jetstream().get_stream(subjects::COMMANDS).await else { return Ok(()) };
-        let last = stream.cached_info().state.last_sequence;
+        let Ok(Bounds { last, .. }) = self.desk.streams.bounds(subjects::COMMANDS).await else { return Ok(()) };
         if last >= seq {
             return Ok(());
         }
@@ -323,7 +328,7 @@ impl<E: Executor> Session<E> {
     /// Moves the mark in HEADS; when that does not work now, the next tick tries again.
     async fn write_mark(&mut self) {
         let mark = self.table.mark();
-        if mark.commands <= self.written.mark.commands || !self.desk.broker.is_connected() {
+        if mark.commands <= self.written.mark.commands || !self.desk.streams.is_connected() {
             return;
         }
         let (definitions, engine) = (&self.desk.definitions, self.desk.engine);
@@ -338,16 +343,18 @@ impl<E: Executor> Session<E> {
         }
     }
 
-    /// Lets the command in hand finish its step, and leaves marks that are up to date.
+    /// Asked to end, lets the command in hand finish its step, and leaves marks that are up to date. In every other case
+    /// the streams are no longer ours to write to: the step in hand is dropped, and who comes next looks at it.
     async fn leave(mut self, end: SessionEnd) -> SessionEnd {
         self.stop.cancel();
-        if let Some(in_hand) = self.in_hand.take() {
+        let asked = matches!(end, SessionEnd::Stopped);
+        if let Some(in_hand) = self.in_hand.take().filter(|_| asked) {
             tracing::info!(command = in_hand.seq, "finishes the step in hand");
             let last = in_hand.turn.await;
             tracing::debug!("the command in hand was left: {last:?}");
         }
         self.running.store(0, Ordering::Relaxed);
-        if matches!(end, SessionEnd::Stopped) {
+        if asked {
             self.write_mark().await;
             if let Err(error) = self.desk.marks.sync().await {
                 return SessionEnd::Unwritable(error);

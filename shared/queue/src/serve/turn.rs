@@ -1,17 +1,15 @@
 //! One command's turn: judged, taken up, carried out and ended. Whatever can be waited out is waited out here; every
 //! other way out is a [`TurnEnd`].
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use orrery_contracts::{Change, Engine, Failure, Rejection, Status, subjects};
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::judgement::{Interruption, Prepared};
-use crate::broker::Broker;
 use crate::compare_and_set::EventsWriter;
 use crate::definitions::Definitions;
 use crate::executor::{Accepted, Executor, RunError};
@@ -19,8 +17,9 @@ use crate::gate::Head;
 use crate::history::History;
 use crate::marks::{Mark, Marks};
 use crate::report::Report;
-use crate::run::{GRACE, Progress, Run, Stops};
+use crate::run::{Asked, GRACE, Progress, Run, Stops};
 use crate::steps::{self, LogError, RunId, StepLog};
+use crate::streams::Streams;
 use crate::transitions::{Published, Transitions};
 
 /// How long a broker that is away is waited for once the process is to end.
@@ -31,7 +30,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 pub(super) struct Desk<E> {
     pub(super) executor: Arc<E>,
     pub(super) engine: Engine,
-    pub(super) broker: Broker,
+    pub(super) streams: Streams,
     pub(super) report: Report,
     pub(super) definitions: Definitions,
     pub(super) writer: EventsWriter,
@@ -47,7 +46,7 @@ pub(super) struct Signals {
     /// The command has ended meanwhile, by somebody else's transition.
     pub(super) superseded: CancellationToken,
     /// A cancel request for the present attempt was seen, by whom.
-    pub(super) cancel: watch::Receiver<Option<Arc<str>>>,
+    pub(super) cancel: Asked,
 }
 
 impl Signals {
@@ -165,12 +164,13 @@ impl<E: Executor> Desk<E> {
     async fn history(&self, seq: u64, signals: &Signals) -> Option<History> {
         loop {
             let reason = tokio::select! {
-                read = steps::read(&self.writer, seq) => match read {
-                    Ok(history) => return Some(history),
-                    Err(reason) => reason,
-                },
-                () = signals.give_up() => return None,
-            };
+            biased;
+                       read = steps::read(&self.writer, seq) => match read {
+                           Ok(history) => return Some(history),
+                           Err(reason) => reason,
+                       },
+                       () = signals.give_up() => return None,
+                   };
             tracing::debug!(command = seq, "the step log is read again: {reason}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -209,10 +209,9 @@ impl<E: Executor> Desk<E> {
         let run = log.run();
         Run {
             earlier: history.steps(run.attempt),
-            progress: Progress { broker: self.broker.clone(), run },
+            progress: Progress { streams: self.streams.clone(), run },
             definitions: self.definitions.clone(),
             writer: self.writer.clone(),
-            cancelled: OnceLock::new(),
             accepted,
             log,
             stops,
@@ -230,9 +229,10 @@ impl<E: Executor> Desk<E> {
         });
         let mut task = AbortOnDropHandle::new(task);
         let ended = tokio::select! {
-            ended = &mut task => ended,
-            () = until(last) => return Outcome::End(deadline_passed(&run)),
-        };
+        biased;
+               ended = &mut task => ended,
+               () = until(last) => return Outcome::End(deadline_passed(&run)),
+           };
         metrics::histogram!("orrery_command_duration_seconds").record(began.elapsed().as_secs_f64());
         match ended {
             Ok(Ok(summary)) => Outcome::End(Change::Done { summary }),

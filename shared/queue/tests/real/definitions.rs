@@ -30,7 +30,7 @@ fn version(stack: StackId, number: u32, command: u64) -> VersionRecord {
 #[tokio::test]
 async fn a_bundle_of_many_chunks_is_read_back_and_hashed() {
     let world = World::new().await;
-    let definitions = Definitions::new(&world.connection(User::DockerExecutor).await);
+    let definitions = Definitions::new(world.connection(User::DockerExecutor).await.streams());
     let mut bundle = Bundle::default();
     bundle.files.insert("compose.yaml".into(), FileContent::text("services: {}"));
     bundle.files.insert("big".into(), FileContent::text("0123456789abcdef".repeat(100_000)));
@@ -49,7 +49,7 @@ async fn bytes_under_a_wrong_digest_are_refused_at_every_read() {
     headers.insert(subjects::CHUNKS_HEADER, "1");
     let sent = broker.jetstream().publish_with_headers(subjects::bundle_chunk(&claimed, 0), headers, "tampered".into()).await.unwrap();
     sent.await.unwrap();
-    let error = Definitions::new(&broker).get_bytes(&claimed).await.unwrap_err();
+    let error = Definitions::new(broker.streams()).get_bytes(&claimed).await.unwrap_err();
     assert!(matches!(error, DefinitionError::Damaged { .. }), "{error}");
 }
 
@@ -63,7 +63,7 @@ async fn an_upload_is_read_by_its_digest_and_hashed() {
     store.put(digest.as_str(), &mut bytes.as_slice()).await.unwrap();
     let wrong = Digest::of(b"wrong");
     store.put(wrong.as_str(), &mut b"other bytes".as_slice()).await.unwrap();
-    let definitions = Definitions::new(&world.connection(User::DockerExecutor).await);
+    let definitions = Definitions::new(world.connection(User::DockerExecutor).await.streams());
     assert_eq!(definitions.get_upload(&digest, 1_000_000).await.unwrap(), Some(bytes));
     assert!(matches!(definitions.get_upload(&digest, 1_000).await, Err(DefinitionError::Damaged { .. })));
     assert!(matches!(definitions.get_upload(&wrong, 1_000).await, Err(DefinitionError::Damaged { .. })));
@@ -73,7 +73,7 @@ async fn an_upload_is_read_by_its_digest_and_hashed() {
 #[tokio::test]
 async fn a_version_is_written_once_and_a_repeat_of_its_command_counts_as_written() {
     let world = World::new().await;
-    let definitions = Definitions::new(&world.connection(User::DockerExecutor).await);
+    let definitions = Definitions::new(world.connection(User::DockerExecutor).await.streams());
     let stack = StackId::new(Uuid::now_v7());
     let first = version(stack, 1, 5);
     definitions.put_version(&first).await.unwrap();
@@ -87,7 +87,7 @@ async fn a_version_is_written_once_and_a_repeat_of_its_command_counts_as_written
 #[tokio::test]
 async fn a_head_is_changed_over_the_revision_that_was_read() {
     let world = World::new().await;
-    let definitions = Definitions::new(&world.connection(User::DockerExecutor).await);
+    let definitions = Definitions::new(world.connection(User::DockerExecutor).await.streams());
     let mut head = StackHead {
         id: StackId::new(Uuid::now_v7()),
         name: "shop".parse().unwrap(),

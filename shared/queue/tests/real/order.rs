@@ -60,7 +60,7 @@ async fn a_start_reads_what_waits_and_not_what_ever_was() {
         last = world.run(&format!("n{number}")).await;
     }
     world.becomes(last, Status::Done).await;
-    let definitions = orrery_queue::Definitions::new(&world.connection(orrery_nats::User::Projector).await);
+    let definitions = orrery_queue::Definitions::new(world.connection(orrery_nats::User::Projector).await.streams());
     let mark = until("the mark to move when idle", async || {
         let kept = definitions.queue_mark(Engine::Docker).await.unwrap()?;
         (kept.value.commands == last).then_some(kept.value)

@@ -74,7 +74,7 @@ async fn what_is_over_the_quota_ends_on_arrival_and_the_rest_goes_on() {
 async fn commands_for_an_engine_that_the_installation_has_not_are_rejected_by_the_docker_executor() {
     let world = World::new().await;
     let ops = world.connection(orrery_nats::User::Ops).await;
-    orrery_queue::Definitions::new(&ops).set_engines(&[Engine::Docker]).await.unwrap();
+    orrery_queue::Definitions::new(ops.streams()).set_engines(&[Engine::Docker]).await.unwrap();
     let docker = world.start(Engine::Docker).await;
     let machine = world.command(&json!({ "type": "machine.start", "target": "m" })).await;
     let behind = world.run("behind").await;

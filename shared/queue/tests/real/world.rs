@@ -106,7 +106,7 @@ impl World {
         let settings = topology::Settings { commands_from: first, events_from: first, ..topology::Settings::default() };
         topology::ensure(ops.jetstream(), &settings).await.unwrap();
         let installation = Installation { id: Uuid::now_v7(), engines: vec![Engine::Docker, Engine::Libvirt], created_at: now() };
-        Definitions::new(&ops).found_installation(&installation).await.unwrap();
+        Definitions::new(ops.streams()).found_installation(&installation).await.unwrap();
     }
 
     /// Gives the publisher and the user their rights again.
@@ -153,15 +153,8 @@ impl World {
         let waits = Waits::default();
         let shutdown = CancellationToken::new();
         let toy = Toy { by, engine, world: self.engine.clone() };
-        let config = ExecutorConfig {
-            engine,
-            host: "local".into(),
-            service: user.name().into(),
-            data_dir: self.place(place),
-            lock_dir: self.place(place).join("locks"),
-            broker,
-            report: waits.report(),
-        };
+        let (data, locks) = (self.place(place), self.place(place).join("locks"));
+        let config = ExecutorConfig::in_folders(engine, &broker, &data, &locks, waits.report());
         let task = tokio::spawn(serve(config, toy, shutdown.clone()));
         Running { task, waits, shutdown }
     }

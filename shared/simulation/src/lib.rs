@@ -1,0 +1,20 @@
+//! The queue and its executors on ports in memory, under a seeded scheduler that may stop any of them at any await, lose
+//! answers, repeat deliveries, delay, cut the connection of any of them, and freeze an executor while another takes over.
+//!
+//! One simulated history is a [`Plan`]: the same plan is the same history, to the last step. Time is simulated too, so an
+//! hour of it costs milliseconds. After every step a small model of the promises is asked whether they still hold.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod broker;
+mod engine;
+mod history;
+mod host;
+mod people;
+mod reference;
+mod state;
+mod told;
+mod wire;
+
+pub use history::{Control, Plan, Report};
+pub use reference::Broken;
+pub use state::Weather;

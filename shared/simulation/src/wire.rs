@@ -1,0 +1,279 @@
+//! The way of one process to the broker and to the engine: it delays, loses answers, breaks, and freezes with the process.
+//! A question that was asked may have had its effect although no answer comes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use orrery_contracts::subjects;
+use orrery_contracts::subjects::EventSubject;
+use orrery_queue::Link;
+use orrery_queue::streams::{Asked, Bounds, Item, Port};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::broker::Refused;
+use crate::engine::Made;
+use crate::history::Control;
+use crate::state::{Shared, State};
+use crate::told::Told;
+
+/// How long a question without an answer is waited for.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The way of one process.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    /// The process: counted, never used again.
+    pub(crate) process: u32,
+    pub(crate) state: Shared,
+    /// Whether compare-and-set is left out: a control that the simulation must find.
+    unchecked: bool,
+    pub(crate) link: Told<Link>,
+    pub(crate) frozen: Arc<Told<bool>>,
+}
+
+impl Wire {
+    pub(crate) fn new(process: u32, control: Control, state: &Shared) -> Arc<Self> {
+        let (link, frozen) = (Told::new(Link::Connected(1)), Arc::new(Told::new(false)));
+        Arc::new(Self { process, state: state.clone(), unchecked: control == Control::Unchecked, link, frozen })
+    }
+
+    /// One way, and the wait of a frozen process at its end.
+    async fn way(&self) {
+        let delay = self.state.lock().delay();
+        if delay > 0 {
+            sleep(Duration::from_millis(delay)).await;
+        }
+        self.thawed().await;
+    }
+
+    async fn thawed(&self) {
+        self.frozen.until(|frozen| !frozen).await;
+    }
+
+    /// A question to the broker and its answer.
+    async fn ask<T>(&self, what: &str, answer: impl FnOnce(&mut State) -> Result<T, String>) -> Result<T, String> {
+        self.way().await;
+        if matches!(self.link.get(), Link::Away(_)) {
+            return Err("the broker is away".to_owned());
+        }
+        let (answer, lost) = {
+            let mut state = self.state.lock();
+            state.happened(self.process, what);
+            let answer = answer(&mut state);
+            let often = state.weather.lost;
+            (answer, state.chance(often))
+        };
+        if lost {
+            sleep(TIMEOUT).await;
+            self.thawed().await;
+            return Err("no answer came in time".to_owned());
+        }
+        self.way().await;
+        answer
+    }
+
+    fn keep(&self, state: &mut State, subject: &str, headers: HeaderMap, body: Bytes) -> Result<u64, String> {
+        let written = writer(&body);
+        let headers = if self.unchecked { HeaderMap::new() } else { headers };
+        match state.streams.store(subject, headers, body) {
+            Ok(item) => {
+                let now = state.steps;
+                let promise = state.reference.stored(&item, now);
+                state.demand(promise);
+                state.note(self.process, &format!("  stored at {}: {}", item.seq, String::from_utf8_lossy(&item.body)));
+                Ok(item.seq)
+            }
+            Err(Refused::WrongLast(last)) => {
+                // What a person wrote has no run.
+                let last = last.and_then(|last| writer(&last.body)).filter(|(_, run)| *run > 0);
+                let overtaken = is_of_a_run(subject) && last > written;
+                if overtaken {
+                    state.refused.insert(self.process, subject.to_owned());
+                }
+                state.note(self.process, if overtaken { "  refused: overtaken" } else { "  refused" });
+                Err("wrong last sequence".to_owned())
+            }
+            Err(Refused::Taken) => Err("maximum messages per subject exceeded".to_owned()),
+            Err(Refused::NoStream) => Err("no stream takes it".to_owned()),
+        }
+    }
+
+    /// Whether the engine is away just now.
+    pub(crate) async fn engine_is_away(&self) -> bool {
+        self.way().await;
+        let mut state = self.state.lock();
+        let often = state.weather.engine_away;
+        state.chance(often)
+    }
+
+    /// Whether something is there.
+    pub(crate) async fn look(&self, seq: u64, what: &str) -> Result<bool, String> {
+        self.way().await;
+        let there = {
+            let mut state = self.state.lock();
+            state.happened(self.process, "look");
+            state.toys.there.contains_key(&(seq, what.to_owned()))
+        };
+        self.way().await;
+        Ok(there)
+    }
+
+    /// Makes something; that it is there already is said, not done.
+    pub(crate) async fn make(&self, made: Made) -> Result<String, String> {
+        {
+            let mut state = self.state.lock();
+            if state.losers.contains(&self.process) {
+                let Made { seq, what, .. } = &made;
+                state.demand(Err(format!("process {} was overtaken, knows it, and makes {what} of command {seq}", self.process)));
+            }
+        }
+        self.way().await;
+        {
+            let mut state = self.state.lock();
+            state.happened(self.process, &format!("makes {} of command {}", made.what, made.seq));
+            let key = (made.seq, made.what.clone());
+            let before = state.toys.there.get(&key).copied();
+            let promise = state.reference.effect(&made, before);
+            state.demand(promise);
+            if before.is_none() {
+                let now = state.steps;
+                state.toys.there.insert(key, now);
+            }
+        }
+        self.way().await;
+        Ok("made".to_owned())
+    }
+
+    /// Takes something away.
+    pub(crate) async fn unmake(&self, seq: u64, what: &str) -> Result<String, String> {
+        self.way().await;
+        {
+            let mut state = self.state.lock();
+            state.happened(self.process, "unmake");
+            state.toys.there.remove(&(seq, what.to_owned()));
+        }
+        self.way().await;
+        Ok("unmade".to_owned())
+    }
+
+    /// Whether a step of the script fails once more.
+    pub(crate) fn fails(&self, seq: u64, what: &str, times: u32) -> bool {
+        let mut state = self.state.lock();
+        let failed = state.toys.failures.entry((seq, what.to_owned())).or_default();
+        if *failed >= times {
+            return false;
+        }
+        *failed = failed.saturating_add(1);
+        true
+    }
+}
+
+/// Whether a subject is written by the runs of a command.
+fn is_of_a_run(subject: &str) -> bool {
+    matches!(subjects::parse_event(subject), Some(EventSubject::Transition(_) | EventSubject::Step(_)))
+}
+
+/// The attempt and run that wrote a message.
+fn writer(body: &[u8]) -> Option<(u64, u64)> {
+    let message: serde_json::Value = serde_json::from_slice(body).ok()?;
+    Some((message.get("attempt")?.as_u64()?, message.get("run")?.as_u64()?))
+}
+
+impl Port for Wire {
+    fn link(&self) -> watch::Receiver<Link> {
+        self.link.listen()
+    }
+
+    fn bounds<'a>(&'a self, stream: &'a str) -> Asked<'a, Bounds> {
+        Box::pin(self.ask("bounds", move |state| Ok(state.streams.bounds(stream))))
+    }
+
+    fn message<'a>(&'a self, stream: &'a str, seq: u64) -> Asked<'a, Option<Item>> {
+        Box::pin(self.ask("message", move |state| Ok(state.streams.message(stream, seq))))
+    }
+
+    fn last<'a>(&'a self, stream: &'a str, subject: &'a str) -> Asked<'a, Option<Item>> {
+        Box::pin(async move {
+            let answer = self.ask("last", move |state| Ok(state.streams.last(stream, subject))).await;
+            let mut state = self.state.lock();
+            if answer.is_ok() && state.refused.get(&self.process).is_some_and(|refused| refused == subject) {
+                state.losers.insert(self.process);
+            }
+            answer
+        })
+    }
+
+    fn next<'a>(&'a self, stream: &'a str, subject: &'a str, from: u64) -> Asked<'a, Option<Item>> {
+        Box::pin(self.ask("next", move |state| Ok(state.streams.next(stream, subject, from))))
+    }
+
+    fn store<'a>(&'a self, subject: &'a str, headers: HeaderMap, body: Bytes) -> Asked<'a, u64> {
+        Box::pin(self.ask(subject, move |state| self.keep(state, subject, headers, body)))
+    }
+
+    fn follow<'a>(&'a self, stream: &'a str, from: u64) -> Asked<'a, BoxStream<'static, Result<Item, String>>> {
+        Box::pin(async move {
+            let end = self.ask("follow", |state| Ok(state.streams.end(stream))).await?;
+            let (frozen, state) = (Arc::clone(&self.frozen), self.state.clone());
+            let consumer = Consumer { stream: stream.to_owned(), next: from, end, frozen, state, process: self.process };
+            Ok(stream::unfold(consumer, Consumer::deliver).boxed())
+        })
+    }
+
+    fn keys<'a>(&'a self, bucket: &'a str) -> Asked<'a, Vec<String>> {
+        Box::pin(self.ask("keys", move |state| Ok(state.streams.keys(bucket))))
+    }
+
+    fn upload<'a>(&'a self, _name: &'a str, _most: u64) -> Asked<'a, Option<Vec<u8>>> {
+        Box::pin(self.ask("upload", |_| Ok(None)))
+    }
+
+    fn provisioned<'a>(&'a self, _streams: &'a [&'a str]) -> Asked<'a, ()> {
+        Box::pin(self.ask("provisioned", |_| Ok(())))
+    }
+
+    fn tell(&self, _subject: String, _body: Bytes) -> Asked<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// A consumer of a stream: in order, late, now and then twice, and ended by the weather.
+struct Consumer {
+    stream: String,
+    next: u64,
+    end: Arc<Told<u64>>,
+    frozen: Arc<Told<bool>>,
+    state: Shared,
+    process: u32,
+}
+
+impl Consumer {
+    async fn deliver(mut self) -> Option<(Result<Item, String>, Self)> {
+        let next = self.next;
+        self.end.until(|end| *end >= next).await;
+        let delay = self.state.lock().delay();
+        if delay > 0 {
+            sleep(Duration::from_millis(delay)).await;
+        }
+        self.frozen.until(|frozen| !frozen).await;
+        let item = {
+            let mut state = self.state.lock();
+            state.happened(self.process, "deliver");
+            let often = state.weather.repeat;
+            if state.chance(often) {
+                if state.chance(500) {
+                    return None;
+                }
+                self.next = self.next.saturating_sub(1).max(1);
+            }
+            state.streams.message(&self.stream, self.next)
+        };
+        self.next = self.next.saturating_add(1);
+        item.map(|item| (Ok(item), self))
+    }
+}
