@@ -7,7 +7,8 @@ use clap::Parser;
 use orrery_contracts::Engine;
 use orrery_contracts::bundle::BundleLimits;
 use orrery_docker_executor::commands::DockerExecutor;
-use orrery_docker_executor::engine::Connection;
+use orrery_docker_executor::engine::{Connection, DockerEngine, Engine as _};
+use orrery_docker_executor::files::DataDir;
 use orrery_docker_executor::observe::Observer;
 use orrery_docker_executor::rpc;
 use orrery_instruments::{Instruments, Readiness};
@@ -36,7 +37,7 @@ async fn main() -> anyhow::Result<()> {
     let data_dir = data_dir_from_env();
     instruments.listen(&data_dir, SERVICE)?;
     let definitions = Definitions::new(broker.streams());
-    let executor = DockerExecutor::new(definitions, Connection::from_env(), data_dir, limits()?, config.host.clone());
+    let executor = DockerExecutor::new(definitions, DockerEngine::new(Connection::from_env()), DataDir::new(data_dir), limits()?, config.host.clone());
     let observer =
         Observer { engine: executor.engine().clone(), broker: broker.clone(), data: executor.data().clone(), host: config.host.clone() };
     tokio::spawn(observer.run(shutdown.clone()));

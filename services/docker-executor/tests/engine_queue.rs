@@ -15,7 +15,8 @@ use orrery_contracts::{
     subjects,
 };
 use orrery_docker_executor::commands::DockerExecutor;
-use orrery_docker_executor::engine::Connection;
+use orrery_docker_executor::engine::{Connection, DockerEngine};
+use orrery_docker_executor::files::DataDir;
 use orrery_docker_executor::observe::Observer;
 use orrery_docker_executor::rpc;
 use orrery_nats::testing::Broker as Server;
@@ -45,8 +46,8 @@ impl Installation {
         let locks = tempfile::tempdir().unwrap();
         let executor = DockerExecutor::new(
             Definitions::new(broker.streams()),
-            Connection::from_env(),
-            server.data().to_owned(),
+            DockerEngine::new(Connection::from_env()),
+            DataDir::new(server.data()),
             BundleLimits::default(),
             "local".into(),
         );

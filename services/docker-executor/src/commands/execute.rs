@@ -13,7 +13,7 @@ use crate::definition::{BuildOrder, Facts};
 use crate::engine::{Engine, Scope};
 use crate::files::{self, DataDir, FileError};
 
-impl DockerExecutor {
+impl<E: Engine> DockerExecutor<E> {
     pub(super) async fn execute_job(&self, job: Job, run: &Run) -> Result<String, RunError> {
         let Job { head, actor, task } = job;
         match task {
@@ -116,7 +116,7 @@ impl DockerExecutor {
     async fn make_ready(&self, ready: &mut Ready) -> Result<(), RunError> {
         ready.desired.identity.installation = self.known_installation().await?;
         let (data, bundle, digest, desired) = (self.data.clone(), ready.bundle.clone(), ready.digest.clone(), ready.desired.clone());
-        blocking(move || {
+        self.blocking(move || {
             data.lay_out(&bundle, &digest)?;
             data.prepare(&desired)
         })
@@ -145,7 +145,7 @@ impl DockerExecutor {
         });
         let expected: BTreeMap<String, Facts> = facts.collect();
         let data = self.data.clone();
-        blocking(move || {
+        self.blocking(move || {
             data.remember_expected(stack, &expected)?;
             data.remember_stopped(stack, &BTreeSet::new())
         })
@@ -157,7 +157,7 @@ impl DockerExecutor {
             return Ok(());
         }
         let data = self.data.clone();
-        blocking(move || data.remember_pulled(&names)).await
+        self.blocking(move || data.remember_pulled(&names)).await
     }
 
     async fn stop(&self, run: &Run, head: StackHead) -> Result<String, RunError> {
@@ -165,7 +165,7 @@ impl DockerExecutor {
         let site = Site::new(self.engine.as_ref(), run).await;
         let (ids, summary) = lifecycle::stop(&site, &identity).await?;
         let (data, stack) = (self.data.clone(), head.id);
-        blocking(move || {
+        self.blocking(move || {
             let all = data.stopped(stack).into_iter().chain(ids).collect();
             data.remember_stopped(stack, &all)
         })
@@ -183,12 +183,22 @@ impl DockerExecutor {
         let summary = lifecycle::delete(&site, &identity, &self.data.stopped(head.id), volumes).await?;
         if volumes {
             let (data, stack) = (self.data.clone(), head.id);
-            blocking(move || data.remove_stack(stack)).await?;
+            self.blocking(move || data.remove_stack(stack)).await?;
         }
         let stays = self.sweep(&head).await;
         self.tell(run, &head, StackChange::Deleted { volumes }).await?;
         self.write_head(&StackHead { deleted: true, command: run.command().seq, ..head }).await?;
         Ok([summary].into_iter().chain(stays).collect::<Vec<_>>().join("; "))
+    }
+
+    /// Work on the disk, off the threads that must not wait.
+    async fn blocking(&self, work: impl FnOnce() -> Result<(), FileError> + Send + 'static) -> Result<(), RunError> {
+        let done = self.data.aside(work).await;
+        let result = done.map_err(|error| RunError::failed("files", error.to_string()))?;
+        result.map_err(|error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            RunError::failed("files", format!("{error}: {cause}"))
+        })
     }
 
     async fn whose(&self, head: &StackHead, run: &Run) -> Result<crate::definition::Identity, RunError> {
@@ -197,18 +207,8 @@ impl DockerExecutor {
     }
 }
 
-/// Work on the disk, off the threads that must not wait.
-async fn blocking(work: impl FnOnce() -> Result<(), FileError> + Send + 'static) -> Result<(), RunError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    let result = done.map_err(|error| RunError::failed("files", error.to_string()))?;
-    result.map_err(|error| {
-        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        RunError::failed("files", format!("{error}: {cause}"))
-    })
-}
-
 /// The data folder, for who only reads it.
-impl DockerExecutor {
+impl<E: Engine> DockerExecutor<E> {
     /// The data folder.
     #[must_use]
     pub fn data(&self) -> &DataDir {

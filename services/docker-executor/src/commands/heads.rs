@@ -6,8 +6,9 @@ use orrery_queue::{Run, RunError};
 use time::OffsetDateTime;
 
 use super::{DockerExecutor, Draft};
+use crate::engine::Engine;
 
-impl DockerExecutor {
+impl<E: Engine> DockerExecutor<E> {
     /// Writes a version with its files, and tells it.
     pub(super) async fn write_version(
         &self,

@@ -10,7 +10,7 @@ use crate::definition::Identity;
 use crate::engine::{Class, Engine, EngineError, Scope};
 use crate::plan::{Circumstances, plan};
 
-impl DockerExecutor {
+impl<E: Engine> DockerExecutor<E> {
     pub(super) async fn judge_command(&self, command: &Accepted) -> Result<Job, JudgeError> {
         if command.role == Role::Viewer {
             return Err(reject(format!("{} may look and change nothing", command.actor)));

@@ -8,7 +8,6 @@ mod judge;
 mod sweep;
 mod target;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use orrery_contracts::bundle::BundleLimits;
@@ -17,7 +16,7 @@ use orrery_queue::definitions::DefinitionError;
 use orrery_queue::{Accepted, Definitions, Executor, JudgeError, Run, RunError};
 
 use crate::definition::Desired;
-use crate::engine::{Connection, DockerEngine};
+use crate::engine::{DockerEngine, Engine};
 use crate::files::DataDir;
 
 pub use definition::{Reading, read_definition};
@@ -25,21 +24,20 @@ pub(crate) use heads::now;
 pub(crate) use judge::identity as identity_of;
 
 /// The docker-executor, as the queue knows it. Clones share everything.
-#[derive(Clone, Debug)]
-pub struct DockerExecutor {
+#[derive(Debug)]
+pub struct DockerExecutor<E = DockerEngine> {
     pub(crate) definitions: Definitions,
-    pub(crate) engine: Arc<DockerEngine>,
+    pub(crate) engine: Arc<E>,
     pub(crate) data: DataDir,
     pub(crate) limits: BundleLimits,
     pub(crate) host: String,
 }
 
-impl DockerExecutor {
-    /// An executor of the engine at the end of this connection.
+impl<E: Engine> DockerExecutor<E> {
+    /// An executor of this engine.
     #[must_use]
-    pub fn new(definitions: Definitions, connection: Connection, data_dir: PathBuf, limits: BundleLimits, host: String) -> Self {
-        let engine = Arc::new(DockerEngine::new(connection));
-        Self { definitions, engine, data: DataDir::new(data_dir), limits, host }
+    pub fn new(definitions: Definitions, engine: E, data: DataDir, limits: BundleLimits, host: String) -> Self {
+        Self { definitions, engine: Arc::new(engine), data, limits, host }
     }
 
     /// The name of its host.
@@ -50,8 +48,15 @@ impl DockerExecutor {
 
     /// The engine.
     #[must_use]
-    pub fn engine(&self) -> &Arc<DockerEngine> {
+    pub fn engine(&self) -> &Arc<E> {
         &self.engine
+    }
+}
+
+impl<E> Clone for DockerExecutor<E> {
+    fn clone(&self) -> Self {
+        let Self { definitions, engine, data, limits, host } = self;
+        Self { definitions: definitions.clone(), engine: Arc::clone(engine), data: data.clone(), limits: *limits, host: host.clone() }
     }
 }
 
@@ -93,7 +98,7 @@ pub(crate) enum Task {
     },
 }
 
-impl Executor for DockerExecutor {
+impl<E: Engine> Executor for DockerExecutor<E> {
     type Job = Job;
 
     async fn judge(&self, command: &Accepted) -> Result<Job, JudgeError> {

@@ -7,7 +7,7 @@ use orrery_contracts::{Digest, Role, StackHead};
 use orrery_queue::definitions::DefinitionError;
 
 use super::{DockerExecutor, identity_of, read_definition};
-use crate::engine::EngineError;
+use crate::engine::{Engine, EngineError};
 use crate::files::FileError;
 
 /// Why files stay that nobody needs any more.
@@ -23,7 +23,7 @@ enum Stays {
     Broken(#[from] tokio::task::JoinError),
 }
 
-impl DockerExecutor {
+impl<E: Engine> DockerExecutor<E> {
     /// Removes the laid-out files of every version of a stack whose containers are gone. Answers what to tell of it: that
     /// something stays keeps no stack from being deleted.
     pub(super) async fn sweep(&self, head: &StackHead) -> Option<String> {
@@ -47,7 +47,7 @@ impl DockerExecutor {
         }
         let mounted = self.engine.mounted().await?;
         let data = self.data.clone();
-        let removed = tokio::task::spawn_blocking(move || data.remove_unmounted(&bundles, &inline, &mounted)).await?;
+        let removed = self.data.aside(move || data.remove_unmounted(&bundles, &inline, &mounted)).await?;
         removed.map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             Stays::File { error, cause }

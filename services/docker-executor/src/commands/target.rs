@@ -5,8 +5,9 @@ use orrery_contracts::{Name, Role, StackHead};
 use orrery_queue::{Accepted, JudgeError};
 
 use super::{DockerExecutor, judged, reject};
+use crate::engine::Engine;
 
-impl DockerExecutor {
+impl<E: Engine> DockerExecutor<E> {
     /// The head of the stack that a command is about. One that this very command deleted still counts.
     pub(super) async fn head_of(&self, command: &Accepted) -> Result<StackHead, JudgeError> {
         let here = |head: &StackHead| !head.deleted || head.command == command.seq;

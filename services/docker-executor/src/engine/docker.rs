@@ -55,21 +55,6 @@ impl DockerEngine {
         &self.connection
     }
 
-    /// What is waited for, when the engine cannot be reached.
-    #[must_use]
-    pub fn away(&self) -> Option<String> {
-        (!self.connection.is_up()).then(|| format!("the engine at {}", self.connection.host()))
-    }
-
-    /// Every path of the host that a container mounts, whoever made it and whether it runs or not.
-    ///
-    /// # Errors
-    /// When the engine is away.
-    pub async fn mounted(&self) -> Result<BTreeSet<PathBuf>, EngineError> {
-        let docker = self.connection.docker().await?;
-        listing::mounted(&docker).await.map_err(|error| self.connection.failed(error))
-    }
-
     /// The events.
     #[must_use]
     pub fn events(&self) -> &EventHub {
@@ -172,6 +157,15 @@ impl Engine for DockerEngine {
         let answer = docker.inspect_container(id, None::<InspectContainerOptions>).await;
         let health = answer.ok().and_then(|answer| answer.state).and_then(|state| state.health);
         health.map(inspect::probes).unwrap_or_default()
+    }
+
+    async fn mounted(&self) -> Result<BTreeSet<PathBuf>, EngineError> {
+        let docker = self.connection.docker().await?;
+        listing::mounted(&docker).await.map_err(|error| self.connection.failed(error))
+    }
+
+    fn away(&self) -> Option<String> {
+        (!self.connection.is_up()).then(|| format!("the engine at {}", self.connection.host()))
     }
 
     async fn processors(&self) -> usize {

@@ -13,7 +13,9 @@ pub mod memory;
 pub mod observed;
 mod programs;
 
+use std::collections::BTreeSet;
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, ContainerUpdateBody, EndpointSettings, NetworkCreateRequest, VolumeCreateRequest};
@@ -50,6 +52,12 @@ pub trait Engine: Send + Sync + 'static {
 
     /// What the last probes of a container's health said, the latest last; each cut to a few lines.
     fn probes(&self, id: &str) -> impl Future<Output = Vec<Probed>> + Send;
+
+    /// Every path of the host that a container mounts, whoever made it and whether it runs or not.
+    fn mounted(&self) -> impl Future<Output = Result<BTreeSet<PathBuf>, EngineError>> + Send;
+
+    /// What is waited for, in words, while the engine does not answer.
+    fn away(&self) -> Option<String>;
 
     /// How many processors the engine has; how much is done side by side follows from it.
     fn processors(&self) -> impl Future<Output = usize> + Send;

@@ -30,6 +30,7 @@ const PULLS: &str = "pulls.json";
 #[derive(Clone, Debug)]
 pub struct DataDir {
     root: PathBuf,
+    aside: bool,
 }
 
 /// A file could not be read or written.
@@ -58,7 +59,21 @@ impl DataDir {
     /// This folder.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), aside: true }
+    }
+
+    /// This folder, with all work on it done where it is asked for: in a simulation nothing may depend on other threads.
+    #[must_use]
+    pub fn in_step(root: impl Into<PathBuf>) -> Self {
+        Self { aside: false, ..Self::new(root) }
+    }
+
+    /// Does work on the disk, off the threads that must not wait.
+    ///
+    /// # Errors
+    /// When the work panicked.
+    pub async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, tokio::task::JoinError> {
+        if self.aside { tokio::task::spawn_blocking(work).await } else { Ok(work()) }
     }
 
     /// Its path.

@@ -3,7 +3,8 @@
 
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -137,6 +138,14 @@ impl Engine for MemoryEngine {
         let world = self.lock();
         let sick = world.containers.iter().any(|one| one.id == id && one.health == Health::Unhealthy);
         if sick { vec![Probed { exit_code: 1, output: "it does not answer".to_owned() }] } else { Vec::new() }
+    }
+
+    async fn mounted(&self) -> Result<BTreeSet<PathBuf>, EngineError> {
+        Ok(BTreeSet::new())
+    }
+
+    fn away(&self) -> Option<String> {
+        None
     }
 
     async fn processors(&self) -> usize {
