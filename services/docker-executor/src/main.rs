@@ -37,7 +37,8 @@ async fn main() -> anyhow::Result<()> {
     let data_dir = data_dir_from_env();
     instruments.listen(&data_dir, SERVICE)?;
     let definitions = Definitions::new(broker.streams());
-    let executor = DockerExecutor::new(definitions, DockerEngine::new(Connection::from_env()), DataDir::new(data_dir), limits()?, config.host.clone());
+    let executor =
+        DockerExecutor::new(definitions, DockerEngine::new(Connection::from_env()), DataDir::new(data_dir), limits()?, config.host.clone());
     let observer =
         Observer { engine: executor.engine().clone(), broker: broker.clone(), data: executor.data().clone(), host: config.host.clone() };
     tokio::spawn(observer.run(shutdown.clone()));

@@ -62,6 +62,12 @@ impl History {
         steps.into_values().collect()
     }
 
+    /// The newest run that wrote, with its attempt.
+    #[must_use]
+    pub fn newest(&self) -> Option<(u32, u32)> {
+        self.entries.iter().map(|message| (message.attempt, message.run)).max()
+    }
+
     /// The number of the next step of an attempt.
     #[must_use]
     pub fn next_step(&self, attempt: u32) -> u32 {

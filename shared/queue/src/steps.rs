@@ -60,6 +60,8 @@ struct Tail {
     next: u32,
     /// Steps that were started and not ended, by this run or an earlier one, with the run that started them.
     open: BTreeMap<u32, u32>,
+    /// Entries of which nobody knows whether they are stored: their ids, their steps.
+    unsure: Vec<(Uuid, u32)>,
 }
 
 /// Reads the step log of a command.
@@ -87,13 +89,21 @@ impl StepLog {
         give_up: &mut (impl Future<Output = ()> + Unpin),
     ) -> Result<(Self, Written), LogError> {
         loop {
+            // What was read anew may be a newer run's: its log is not ours to open.
+            if history.newest().is_some_and(|newest| newest >= (run.attempt, run.run)) {
+                return Err(LogError::Stale);
+            }
             let message = message(run, 0, StepEntry::Opened { by: by.to_owned() });
             let draft = draft(&message);
             match writer.publish(&draft, history.last, &mut *give_up).await {
                 Outcome::Stored(sequence) => {
                     let open = history.steps(run.attempt).into_iter().filter(|step| step.state == crate::executor::StepState::Open);
-                    let tail =
-                        Tail { last: sequence, next: history.next_step(run.attempt), open: open.map(|step| (step.n, step.run)).collect() };
+                    let tail = Tail {
+                        last: sequence,
+                        next: history.next_step(run.attempt),
+                        open: open.map(|step| (step.n, step.run)).collect(),
+                        unsure: Vec::new(),
+                    };
                     let log = Self { writer: writer.clone(), run, tail: Mutex::new(tail), lost: CancellationToken::new() };
                     return Ok((log, Written { sequence, body: draft.body }));
                 }
@@ -148,6 +158,7 @@ impl StepLog {
     pub(crate) async fn close_steps(&self, give_up: impl Future<Output = ()>) -> Result<(), LogError> {
         tokio::pin!(give_up);
         let mut tail = self.tail.lock().await;
+        self.make_sure(&mut tail, &mut give_up).await?;
         while let Some((&n, &run)) = tail.open.first_key_value() {
             let entry = if run == self.run.run {
                 abandoned(StepOutcome::Failed, "not waited for: something else had failed")
@@ -167,13 +178,39 @@ impl StepLog {
         }
     }
 
+    /// Finds out which of the entries that nobody waited for to the end are stored: a step that was never begun is not
+    /// ended, and one that has ended is not ended twice.
+    async fn make_sure(&self, tail: &mut Tail, give_up: &mut (impl Future<Output = ()> + Unpin)) -> Result<(), LogError> {
+        if tail.unsure.is_empty() {
+            return Ok(());
+        }
+        let history = reread(&self.writer, self.run.seq, give_up).await?;
+        if history.newest() > Some((self.run.attempt, self.run.run)) {
+            self.lost.cancel();
+            return Err(LogError::Stale);
+        }
+        tail.last = history.last;
+        for (id, n) in std::mem::take(&mut tail.unsure) {
+            let stored = history.entries.iter().find(|message| message.event_id == id);
+            let open = stored.is_some_and(|message| matches!(message.entry, StepEntry::Started { .. }));
+            let begun = || history.entries.iter().any(|message| message.attempt == self.run.attempt && message.n == n);
+            if !open && (stored.is_some() || !begun()) {
+                tail.open.remove(&n);
+            }
+        }
+        Ok(())
+    }
+
     async fn append(&self, tail: &mut Tail, n: u32, entry: StepEntry, give_up: impl Future<Output = ()>) -> Result<(), LogError> {
         let draft = draft(&message(self.run, n, entry));
         tokio::pin!(give_up);
+        // Known only once the answer is there, also where nobody waits for it any more.
+        tail.unsure.push((draft.event_id, n));
         loop {
             match self.writer.publish(&draft, tail.last, &mut give_up).await {
                 Outcome::Stored(sequence) => {
                     tail.last = sequence;
+                    tail.unsure.retain(|(id, _)| *id != draft.event_id);
                     return Ok(());
                 }
                 // An entry of this very run that was not waited for: nobody else writes under its number.

@@ -118,8 +118,7 @@ impl Toy {
     async fn one(&self, run: &Run, script: &Script, what: &str, is_last: bool) -> Result<(), RunError> {
         let seq = run.command().seq;
         let open = run.earlier().iter().rev().find(|step| step.subject == what && step.state == StepState::Open);
-        let there = if self.blind { false } else { self.wire.look(seq, what).await.map_err(|error| RunError::failed("engine", error))? };
-        if there {
+        if !self.blind && self.wire.look(seq, what).await.is_some() {
             if let Some(open) = open {
                 run.settle(open.n, StepOutcome::FoundDone, "found made").await?;
             }
@@ -136,7 +135,8 @@ impl Toy {
             if is_last && self.wire.fails(seq, what, script.fails) {
                 return Err(StepFailure::new("toy", "the script has it so"));
             }
-            self.wire.make(made).await.map(StepDone::done).map_err(|error| StepFailure::new("engine", error))
+            self.wire.make(made).await;
+            Ok(StepDone::done("made"))
         };
         run.step(StepSpec::new("make", what), effect).await.map(drop)
     }
@@ -144,7 +144,11 @@ impl Toy {
     async fn undo(&self, run: &Run, made: &[String]) -> Result<(), RunError> {
         let seq = run.command().seq;
         for what in made.iter().rev() {
-            let effect = async |_| self.wire.unmake(seq, what).await.map(StepDone::done).map_err(|error| StepFailure::new("engine", error));
+            let Some(seen) = self.wire.look(seq, what).await else { continue };
+            let effect = async |_| {
+                self.wire.unmake(seq, what, seen).await;
+                Ok(StepDone::done("unmade"))
+            };
             run.step_back(StepSpec::new("unmake", what), effect).await?;
         }
         Ok(())

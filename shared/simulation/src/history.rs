@@ -5,24 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orrery_contracts::command::Target;
-use orrery_contracts::{CommandMessage, Engine, Installation, PolicyEntry, Quota, Role, Time, subjects};
-use orrery_queue::lock::Guard;
-use orrery_queue::{ExecutorConfig, Link, Report as Readiness, ServeError, Streams, serve};
+use orrery_contracts::{CommandMessage, Engine, subjects};
+use orrery_queue::{Link, ServeError};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::engine::{Script, Toy};
-use crate::host::Host;
 use crate::people::{self, Wish};
 use crate::reference::Broken;
-use crate::state::{Shared, Weather};
+use crate::state::Weather;
 use crate::wire::Wire;
+use crate::world::{ENGINES, HOSTS, World};
 
 /// How long after the last fault everything must have ended, in simulated time.
 const TO_THE_END: Duration = Duration::from_secs(3600);
-const ENGINES: [Engine; 2] = [Engine::Docker, Engine::Libvirt];
 
 /// A defect that is built in on purpose: the simulation must find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,12 +99,10 @@ struct Process {
 
 struct History {
     plan: Plan,
-    state: Shared,
-    hosts: [Host; 3],
+    world: World,
     processes: Vec<Process>,
     /// The wire of those who use the queue.
     people: Arc<Wire>,
-    started: u32,
     published: u64,
     kills: u64,
     freezes: u64,
@@ -119,61 +113,21 @@ struct History {
 
 impl History {
     fn new(plan: Plan) -> Self {
-        let state = Shared::new(plan.seed, plan.tell);
-        let people = Wire::new(0, Control::None, &state);
-        let mut history = Self {
-            plan,
-            state,
-            hosts: Default::default(),
-            processes: Vec::new(),
-            people,
-            started: 0,
-            published: 0,
-            kills: 0,
-            freezes: 0,
-            cuts: 0,
-            rivals: 0,
-            overtaken: 0,
-        };
-        history.provision();
+        let world = World::new(plan.seed, plan.tell);
+        let people = Wire::new(0, Control::None, &world.state);
+        let mut history =
+            Self { plan, world, processes: Vec::new(), people, published: 0, kills: 0, freezes: 0, cuts: 0, rivals: 0, overtaken: 0 };
         for engine in ENGINES {
             history.start(engine, 0);
         }
         history
     }
 
-    fn provision(&self) {
-        let created_at = Time::new(time::OffsetDateTime::UNIX_EPOCH);
-        let installation = Installation { id: Uuid::from_u128(7), engines: ENGINES.to_vec(), created_at };
-        let usual = PolicyEntry { role: Role::User, quota: Quota::default() };
-        let small = PolicyEntry { quota: Quota { waiting_commands: 3, ..Quota::default() }, ..usual.clone() };
-        let records = [
-            (subjects::HEADS, subjects::INSTALLATION_KEY.to_owned(), serde_json::to_vec(&installation)),
-            (subjects::POLICY, subjects::publisher_key("ci"), serde_json::to_vec(&usual)),
-            (subjects::POLICY, subjects::publisher_key("greedy"), serde_json::to_vec(&small)),
-        ];
-        let mut state = self.state.lock();
-        for (bucket, key, body) in records {
-            let stored = state.streams.store(&format!("$KV.{bucket}.{key}"), async_nats::HeaderMap::new(), body.unwrap_or_default().into());
-            debug_assert!(stored.is_ok(), "an empty broker takes a record");
-        }
-    }
-
     /// Starts an executor on a host.
     fn start(&mut self, engine: Engine, host: usize) {
-        let Some(disk) = self.hosts.get(host).cloned() else { return };
-        self.started = self.started.saturating_add(1);
-        let wire = Wire::new(self.started, self.plan.control, &self.state);
-        let config = ExecutorConfig {
-            engine,
-            host: "local".to_owned(),
-            streams: Streams::new(Arc::clone(&wire) as _),
-            marks: Arc::new(disk.marks(engine)),
-            guard: Arc::new(disk) as Arc<dyn Guard>,
-            report: Readiness::nobody(),
-        };
+        let wire = self.world.wire(self.plan.control);
         let toy = Toy { engine, wire: Arc::clone(&wire), blind: self.plan.control == Control::Blind };
-        let task = tokio::spawn(serve(config, toy, CancellationToken::new()));
+        let task = self.world.start(&wire, engine, host, toy);
         self.processes.push(Process { engine, host, wire, task });
     }
 
@@ -182,7 +136,7 @@ impl History {
         let mood = self.mood();
         loop {
             let (pause, over) = {
-                let mut state = self.state.lock();
+                let mut state = self.world.state.lock();
                 (1 + state.below(mood.pause), state.steps >= self.plan.steps || state.broken.is_some())
             };
             if over {
@@ -196,7 +150,7 @@ impl History {
 
     /// What this history is like.
     fn mood(&self) -> Mood {
-        let mut state = self.state.lock();
+        let mut state = self.world.state.lock();
         let mut often = |most: u64| if state.chance(400) { 0 } else { u32::try_from(state.below(most)).unwrap_or(0) };
         let weather = Weather { delay: u64::from(often(8)), stall: often(20), lost: often(30), repeat: often(30), engine_away: often(200) };
         let mood = Mood {
@@ -213,8 +167,8 @@ impl History {
     }
 
     fn something_happens(&mut self, mood: &Mood) {
-        let crowd = self.state.lock().reference.unfinished().len() > 40;
-        let state = self.state.clone();
+        let crowd = self.world.state.lock().reference.unfinished().len() > 40;
+        let state = self.world.state.clone();
         let happens = |often: u32| state.lock().chance(often);
         if !crowd && happens(mood.publish) {
             self.publish();
@@ -242,7 +196,7 @@ impl History {
 
     fn publish(&mut self) {
         self.published = self.published.saturating_add(1);
-        let (subject, body) = people::message(&mut self.state.lock(), self.published);
+        let (subject, body) = people::message(&mut self.world.state.lock(), self.published);
         let people = Arc::clone(&self.people);
         tokio::spawn(async move {
             use orrery_queue::streams::Port as _;
@@ -252,7 +206,7 @@ impl History {
 
     fn somebody_wishes(&self) {
         let (seq, wish) = {
-            let mut state = self.state.lock();
+            let mut state = self.world.state.lock();
             let wish = if state.chance(500) { Wish::Cancel } else { Wish::Retry };
             let unfinished = state.reference.unfinished();
             let place = state.below(u64::try_from(unfinished.len().min(4)).unwrap_or(0));
@@ -264,7 +218,7 @@ impl History {
 
     /// Retries a head that has failed, and cancels it after so many attempts.
     fn resolve(&self, attempts: u32) {
-        let failed = self.state.lock().reference.failed_head();
+        let failed = self.world.state.lock().reference.failed_head();
         if let Some((seq, attempt)) = failed {
             let wish = if attempt < attempts { Wish::Retry } else { Wish::Cancel };
             tokio::spawn(people::wish(Arc::clone(&self.people), seq, wish));
@@ -276,7 +230,7 @@ impl History {
         if count == 0 {
             return None;
         }
-        usize::try_from(self.state.lock().below(count)).ok()
+        usize::try_from(self.world.state.lock().below(count)).ok()
     }
 
     /// As SIGKILL would.
@@ -284,7 +238,7 @@ impl History {
         let Some(place) = self.any() else { return };
         let process = self.processes.swap_remove(place);
         process.task.abort();
-        self.state.lock().happened(process.wire.process, "kill");
+        self.world.state.lock().happened(process.wire.process, "kill");
         self.kills = self.kills.saturating_add(1);
     }
 
@@ -292,7 +246,7 @@ impl History {
     fn freeze(&mut self) {
         let Some(wire) = self.any().and_then(|place| self.processes.get(place)).map(|process| Arc::clone(&process.wire)) else { return };
         let length = {
-            let mut state = self.state.lock();
+            let mut state = self.world.state.lock();
             state.happened(wire.process, "freeze");
             if state.chance(500) { state.below(2000) } else { state.below(90_000) }
         };
@@ -309,7 +263,7 @@ impl History {
         let Some(wire) = self.any().and_then(|place| self.processes.get(place)).map(|process| Arc::clone(&process.wire)) else { return };
         let Link::Connected(count) = wire.link.get() else { return };
         let length = {
-            let mut state = self.state.lock();
+            let mut state = self.world.state.lock();
             state.happened(wire.process, "cut");
             if state.chance(700) { state.below(200) } else { state.below(20_000) }
         };
@@ -325,8 +279,8 @@ impl History {
     fn rival(&mut self) {
         let Some(engine) = self.any().and_then(|place| self.processes.get(place)).map(|process| process.engine) else { return };
         let taken: Vec<usize> = self.processes.iter().filter(|process| process.engine == engine).map(|process| process.host).collect();
-        let Some(host) = (0..self.hosts.len()).find(|host| !taken.contains(host)) else { return };
-        self.state.lock().happened(0, "rival");
+        let Some(host) = (0..HOSTS).find(|host| !taken.contains(host)) else { return };
+        self.world.state.lock().happened(0, "rival");
         self.rivals = self.rivals.saturating_add(1);
         self.start(engine, host);
     }
@@ -338,8 +292,8 @@ impl History {
         self.overtaken = self.overtaken.saturating_add(u64::try_from(fallen.len()).unwrap_or(0));
         for engine in ENGINES {
             let lives = self.processes.iter().any(|process| process.engine == engine);
-            let host = usize::try_from(self.state.lock().below(3)).unwrap_or(0);
-            if !lives && self.state.lock().chance(300) {
+            let host = usize::try_from(self.world.state.lock().below(3)).unwrap_or(0);
+            if !lives && self.world.state.lock().chance(300) {
                 self.start(engine, host);
             }
         }
@@ -348,7 +302,7 @@ impl History {
     /// The faults stop, and one executor of each engine lives: everything must end.
     async fn calm(&mut self) {
         {
-            let mut state = self.state.lock();
+            let mut state = self.world.state.lock();
             state.weather = Weather { delay: 2, ..Weather::default() };
         }
         for engine in ENGINES {
@@ -363,7 +317,7 @@ impl History {
         let began = tokio::time::Instant::now();
         loop {
             {
-                let mut state = self.state.lock();
+                let mut state = self.world.state.lock();
                 let unfinished = state.reference.unfinished();
                 if state.broken.is_some() || unfinished.is_empty() {
                     break;
@@ -386,7 +340,7 @@ impl History {
 
     /// What ended well has all its effects.
     fn everything_was_made(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.world.state.lock();
         let missing = state.reference.done().find_map(|seq| {
             let command = state.streams.message(subjects::COMMANDS, seq)?;
             let text = String::from_utf8_lossy(&command.body).replacen("machine.", "stack.", 1);
@@ -401,7 +355,7 @@ impl History {
     }
 
     fn report(&self) -> Report {
-        let state = self.state.lock();
+        let state = self.world.state.lock();
         let (commands, done) = state.reference.counts();
         Report {
             seed: self.plan.seed,

@@ -14,7 +14,10 @@ mod reference;
 mod state;
 mod told;
 mod wire;
+mod world;
 
 pub use history::{Control, Plan, Report};
 pub use reference::Broken;
 pub use state::Weather;
+pub use wire::{Trap, Wire};
+pub use world::{ENGINES, HOSTS, World};

@@ -1,7 +1,7 @@
 //! The way of one process to the broker and to the engine: it delays, loses answers, breaks, and freezes with the process.
 //! A question that was asked may have had its effect although no answer comes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::HeaderMap;
@@ -10,8 +10,8 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use orrery_contracts::subjects;
 use orrery_contracts::subjects::EventSubject;
-use orrery_queue::Link;
 use orrery_queue::streams::{Asked, Bounds, Item, Port};
+use orrery_queue::{Link, Streams};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -24,9 +24,18 @@ use crate::told::Told;
 /// How long a question without an answer is waited for.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Where a process is to die: at its so-many-th call, before or after the call has had its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trap {
+    /// The call has no effect.
+    Before(u64),
+    /// The call has its effect, and its answer never comes.
+    After(u64),
+}
+
 /// The way of one process.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub struct Wire {
     /// The process: counted, never used again.
     pub(crate) process: u32,
     pub(crate) state: Shared,
@@ -34,12 +43,74 @@ pub(crate) struct Wire {
     unchecked: bool,
     pub(crate) link: Told<Link>,
     pub(crate) frozen: Arc<Told<bool>>,
+    trap: Mutex<(u64, Option<Trap>)>,
+    fell: Told<bool>,
 }
 
 impl Wire {
     pub(crate) fn new(process: u32, control: Control, state: &Shared) -> Arc<Self> {
         let (link, frozen) = (Told::new(Link::Connected(1)), Arc::new(Told::new(false)));
-        Arc::new(Self { process, state: state.clone(), unchecked: control == Control::Unchecked, link, frozen })
+        Arc::new(Self {
+            process,
+            state: state.clone(),
+            unchecked: control == Control::Unchecked,
+            link,
+            frozen,
+            trap: Mutex::default(),
+            fell: Told::new(false),
+        })
+    }
+
+    /// The broker, by this way.
+    #[must_use]
+    pub fn streams(self: &Arc<Self>) -> Streams {
+        Streams::new(Arc::clone(self) as Arc<dyn Port>)
+    }
+
+    /// How many calls the process has made.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.traps().0
+    }
+
+    /// Has the process fall at a call, counted from its start: it hangs there until it is killed.
+    pub fn trap(&self, trap: Trap) {
+        self.traps().1 = Some(trap);
+    }
+
+    /// Resolves when the process has fallen into its trap.
+    pub async fn fallen(&self) {
+        self.fell.until(|fell| *fell).await;
+    }
+
+    fn traps(&self) -> MutexGuard<'_, (u64, Option<Trap>)> {
+        self.trap.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn fall(&self) {
+        self.fell.set(true);
+        std::future::pending::<()>().await;
+    }
+
+    /// A call of the engine or of the broker: a way there, what it does, and a way back.
+    pub async fn call<T>(&self, what: &str, act: impl FnOnce() -> T) -> T {
+        let trap = {
+            let mut traps = self.traps();
+            traps.0 = traps.0.saturating_add(1);
+            let count = traps.0;
+            traps.1.filter(|trap| matches!(trap, Trap::Before(at) | Trap::After(at) if *at == count))
+        };
+        self.way().await;
+        if matches!(trap, Some(Trap::Before(_))) {
+            self.fall().await;
+        }
+        self.state.lock().happened(self.process, what);
+        let answer = act();
+        if matches!(trap, Some(Trap::After(_))) {
+            self.fall().await;
+        }
+        self.way().await;
+        answer
     }
 
     /// One way, and the wait of a frozen process at its end.
@@ -57,23 +128,21 @@ impl Wire {
 
     /// A question to the broker and its answer.
     async fn ask<T>(&self, what: &str, answer: impl FnOnce(&mut State) -> Result<T, String>) -> Result<T, String> {
-        self.way().await;
-        if matches!(self.link.get(), Link::Away(_)) {
-            return Err("the broker is away".to_owned());
-        }
-        let (answer, lost) = {
-            let mut state = self.state.lock();
-            state.happened(self.process, what);
-            let answer = answer(&mut state);
-            let often = state.weather.lost;
-            (answer, state.chance(often))
-        };
+        let (answer, lost) = self
+            .call(what, || {
+                if matches!(self.link.get(), Link::Away(_)) {
+                    return (Err("the broker is away".to_owned()), false);
+                }
+                let mut state = self.state.lock();
+                let often = state.weather.lost;
+                (answer(&mut state), state.chance(often))
+            })
+            .await;
         if lost {
             sleep(TIMEOUT).await;
             self.thawed().await;
             return Err("no answer came in time".to_owned());
         }
-        self.way().await;
         answer
     }
 
@@ -111,54 +180,39 @@ impl Wire {
         state.chance(often)
     }
 
-    /// Whether something is there.
-    pub(crate) async fn look(&self, seq: u64, what: &str) -> Result<bool, String> {
-        self.way().await;
-        let there = {
-            let mut state = self.state.lock();
-            state.happened(self.process, "look");
-            state.toys.there.contains_key(&(seq, what.to_owned()))
-        };
-        self.way().await;
-        Ok(there)
+    /// Whether something is there: since when, which is its identity.
+    pub(crate) async fn look(&self, seq: u64, what: &str) -> Option<u64> {
+        let key = (seq, what.to_owned());
+        self.call("look", || self.state.lock().toys.there.get(&key).copied()).await
     }
 
     /// Makes something; that it is there already is said, not done.
-    pub(crate) async fn make(&self, made: Made) -> Result<String, String> {
-        {
+    pub(crate) async fn make(&self, made: Made) {
+        self.must_not_know(&format!("{} of command {}", made.what, made.seq));
+        self.call(&format!("makes {} of command {}", made.what, made.seq), || {
             let mut state = self.state.lock();
-            if state.losers.contains(&self.process) {
-                let Made { seq, what, .. } = &made;
-                state.demand(Err(format!("process {} was overtaken, knows it, and makes {what} of command {seq}", self.process)));
-            }
-        }
-        self.way().await;
-        {
-            let mut state = self.state.lock();
-            state.happened(self.process, &format!("makes {} of command {}", made.what, made.seq));
             let key = (made.seq, made.what.clone());
             let before = state.toys.there.get(&key).copied();
             let promise = state.reference.effect(&made, before);
             state.demand(promise);
-            if before.is_none() {
-                let now = state.steps;
-                state.toys.there.insert(key, now);
-            }
-        }
-        self.way().await;
-        Ok("made".to_owned())
+            let now = state.steps;
+            state.toys.there.entry(key).or_insert(now);
+        })
+        .await;
     }
 
-    /// Takes something away.
-    pub(crate) async fn unmake(&self, seq: u64, what: &str) -> Result<String, String> {
-        self.way().await;
-        {
-            let mut state = self.state.lock();
-            state.happened(self.process, "unmake");
-            state.toys.there.remove(&(seq, what.to_owned()));
+    /// Takes away what was seen; what was made anew since then is another thing.
+    pub(crate) async fn unmake(&self, seq: u64, what: &str, seen: u64) {
+        let key = (seq, what.to_owned());
+        self.call("unmake", || self.state.lock().toys.there.retain(|there, since| *there != key || *since != seen)).await;
+    }
+
+    /// An effect begins: who knows that he was overtaken must not have one.
+    pub fn must_not_know(&self, effect: &str) {
+        let mut state = self.state.lock();
+        if state.losers.contains(&self.process) {
+            state.demand(Err(format!("process {} was overtaken, knows it, and makes {effect}", self.process)));
         }
-        self.way().await;
-        Ok("unmade".to_owned())
     }
 
     /// Whether a step of the script fails once more.

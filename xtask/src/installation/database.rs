@@ -100,6 +100,8 @@ impl<'a> Cluster<'a> {
             .args(["-p", PORT, "-h", "", "-k"])
             .arg(socket_folder(self.data))
             .args(["-c", "max_connections=100", "-c", "shared_buffers=64MB"])
+            // In files of its own: systemd-logind clears /dev/shm of an ordinary user's things when he signs out.
+            .args(["-c", "dynamic_shared_memory_type=mmap"])
             .current_dir("/");
         processes::start_detached(&server, &self.data.log("postgres"))
     }

@@ -27,7 +27,6 @@ pub(crate) fn find_or_start(docker_host: Option<&str>) -> Result<()> {
     let Some(socket) = host.strip_prefix("unix://").map(PathBuf::from) else {
         bail!("no engine answers at DOCKER_HOST={host}: start it, or unset DOCKER_HOST to use one on this machine");
     };
-    let began = Instant::now();
     if is_forbidden(&socket) {
         bail!(
             "an engine listens at {host}, and you may not speak to it: run `sudo usermod -aG docker $USER`, sign in again \
@@ -43,6 +42,7 @@ pub(crate) fn find_or_start(docker_host: Option<&str>) -> Result<()> {
     if shell::on_path("dockerd").is_none() {
         apt::install(&["docker.io", "iptables", "ca-certificates"], "Docker Engine")?;
     }
+    let began = Instant::now();
     if socket == Path::new("/var/run/docker.sock") && Path::new("/run/systemd/system").is_dir() {
         say::step("engine", "starting docker.service");
         shell::quiet(shell::command("systemctl").args(["start", "docker"]))

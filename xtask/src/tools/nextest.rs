@@ -10,6 +10,9 @@ use crate::folders;
 use crate::say;
 use crate::shell;
 
+/// The version that the tests are known to run with.
+const VERSION: &str = "0.9.143";
+
 /// The program.
 pub(crate) fn find_or_install() -> Result<PathBuf> {
     if let Some(found) = shell::on_path("cargo-nextest") {
@@ -21,10 +24,14 @@ pub(crate) fn find_or_install() -> Result<PathBuf> {
         let began = Instant::now();
         say::step("nextest", "building cargo-nextest, once");
         shell::loud(
-            cargo::cargo().args(["install", "cargo-nextest", "--locked", "--root"]).arg(&root).env("CARGO_TARGET_DIR", root.join("target")),
+            cargo::cargo()
+                .args(["install", "cargo-nextest", "--version", VERSION, "--locked", "--root"])
+                .arg(&root)
+                .env("CARGO_TARGET_DIR", root.join("target")),
         )
         .context("cargo-nextest could not be built: install it and try again")?;
-        say::done("nextest", "built", began);
+        let _ = std::fs::remove_dir_all(root.join("target"));
+        say::done("nextest", VERSION, began);
     }
     Ok(program)
 }

@@ -24,7 +24,10 @@ pub(crate) fn find_or_install() -> Result<PathBuf> {
     let began = Instant::now();
     say::step("wasm-bindgen", &format!("building {version}, once; this takes some minutes"));
     install(&root, &version, &["--locked"])
-        .or_else(|_| install(&root, &version, &[]))
+        .or_else(|_| {
+            say::step("wasm-bindgen", "its lock names a crate that is no longer to be had: once more without it");
+            install(&root, &version, &[])
+        })
         .context("wasm-bindgen-cli could not be built: run `cargo install wasm-bindgen-cli` and look")?;
     let _ = std::fs::remove_dir_all(root.join("target"));
     say::done("wasm-bindgen", &version, began);
