@@ -57,6 +57,8 @@ enum Chore {
     Sqlx(chores::sqlx::Sqlx),
     /// Measure.
     Bench(chores::bench::Bench),
+    /// Run the long sweeps whole.
+    Soak(chores::soak::Soak),
 }
 
 fn main() -> std::process::ExitCode {
@@ -75,6 +77,7 @@ fn main() -> std::process::ExitCode {
         Chore::Schemas(schemas) => schemas.run(),
         Chore::Sqlx(sqlx) => sqlx.run(),
         Chore::Bench(bench) => bench.run(),
+        Chore::Soak(soak) => soak.run(),
     };
     match done {
         Ok(()) => std::process::ExitCode::SUCCESS,

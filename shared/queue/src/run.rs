@@ -158,12 +158,12 @@ impl Run {
     }
 
     /// Ends a step that an earlier run left open: found done, skipped (also where it is done again as a new step), failed.
-    /// What is not settled by the end of the run is recorded as skipped.
+    /// What is not settled by the end of the run is recorded as skipped; what has been settled stays as it is.
     ///
     /// # Errors
     /// As for [`Run::step`].
     pub async fn settle(&self, n: u32, outcome: StepOutcome, detail: &str) -> Result<(), RunError> {
-        let ended = self.log.end(n, abandoned(outcome, detail), self.give_up(Direction::Back)).await;
+        let ended = self.log.settle(n, abandoned(outcome, detail), self.give_up(Direction::Back)).await;
         ended.map_err(|error| self.not_written(error))
     }
 

@@ -147,6 +147,16 @@ impl StepLog {
         Ok(())
     }
 
+    /// Writes how a step of an earlier run ended, unless that is written already.
+    pub(crate) async fn settle(&self, n: u32, ended: StepEntry, give_up: impl Future<Output = ()>) -> Result<(), LogError> {
+        let mut tail = self.tail.lock().await;
+        if tail.open.contains_key(&n) {
+            self.append(&mut tail, n, ended, give_up).await?;
+            tail.open.remove(&n);
+        }
+        Ok(())
+    }
+
     /// Writes something about the whole run.
     pub(crate) async fn note(&self, entry: StepEntry, give_up: impl Future<Output = ()>) -> Result<(), LogError> {
         let mut tail = self.tail.lock().await;

@@ -1,7 +1,7 @@
 //! An engine in memory, and the executor of it: what a command does is written in its target's name. It observes before
 //! it acts, as the real ones do, and what it makes has a name that can be there once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use orrery_contracts::command::Target;
@@ -21,8 +21,10 @@ pub(crate) struct Made {
 
 /// What is there, since which step of the simulation; and how often what has failed.
 #[derive(Debug, Default)]
-pub(crate) struct Toys {
+pub(crate) struct Shelf {
     pub(crate) there: BTreeMap<(u64, String), u64>,
+    /// What an overtaken run took away with its last call.
+    pub(crate) drifted: BTreeSet<(u64, String)>,
     pub(crate) failures: HashMap<(u64, String), u32>,
 }
 
@@ -145,8 +147,9 @@ impl Toy {
         let seq = run.command().seq;
         for what in made.iter().rev() {
             let Some(seen) = self.wire.look(seq, what).await else { continue };
+            let taken = Made { seq, what: what.clone(), attempt: run.attempt(), run: run.run() };
             let effect = async |_| {
-                self.wire.unmake(seq, what, seen).await;
+                self.wire.unmake(taken, seen).await;
                 Ok(StepDone::done("unmade"))
             };
             run.step_back(StepSpec::new("unmake", what), effect).await?;

@@ -4,13 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orrery_contracts::command::Target;
-use orrery_contracts::{CommandMessage, Engine, subjects};
+use orrery_contracts::Engine;
 use orrery_queue::{Link, ServeError};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::engine::{Script, Toy};
+use crate::cast::{Cast, Place};
 use crate::people::{self, Wish};
 use crate::reference::Broken;
 use crate::state::Weather;
@@ -78,10 +77,10 @@ impl Plan {
     ///
     /// # Errors
     /// When no runtime can be made.
-    pub fn run(self) -> std::io::Result<Report> {
+    pub fn run<C: Cast>(self, cast: &C) -> std::io::Result<Report> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
         Ok(runtime.block_on(async move {
-            let mut history = History::new(self);
+            let mut history = History::new(self, cast);
             history.rage().await;
             history.calm().await;
             history.report()
@@ -97,8 +96,10 @@ struct Process {
     task: JoinHandle<Result<(), ServeError>>,
 }
 
-struct History {
+struct History<'a, C: Cast> {
     plan: Plan,
+    cast: &'a C,
+    stage: C::Stage,
     world: World,
     processes: Vec<Process>,
     /// The wire of those who use the queue.
@@ -111,12 +112,25 @@ struct History {
     overtaken: u64,
 }
 
-impl History {
-    fn new(plan: Plan) -> Self {
+impl<'a, C: Cast> History<'a, C> {
+    fn new(plan: Plan, cast: &'a C) -> Self {
+        let stage = cast.stage();
         let world = World::new(plan.seed, plan.tell);
         let people = Wire::new(0, Control::None, &world.state);
-        let mut history =
-            Self { plan, world, processes: Vec::new(), people, published: 0, kills: 0, freezes: 0, cuts: 0, rivals: 0, overtaken: 0 };
+        let mut history = Self {
+            plan,
+            cast,
+            stage,
+            world,
+            processes: Vec::new(),
+            people,
+            published: 0,
+            kills: 0,
+            freezes: 0,
+            cuts: 0,
+            rivals: 0,
+            overtaken: 0,
+        };
         for engine in ENGINES {
             history.start(engine, 0);
         }
@@ -126,8 +140,8 @@ impl History {
     /// Starts an executor on a host.
     fn start(&mut self, engine: Engine, host: usize) {
         let wire = self.world.wire(self.plan.control);
-        let toy = Toy { engine, wire: Arc::clone(&wire), blind: self.plan.control == Control::Blind };
-        let task = self.world.start(&wire, engine, host, toy);
+        let place = Place { wire: Arc::clone(&wire), engine, host, blind: self.plan.control == Control::Blind };
+        let task = self.cast.start(&self.stage, &self.world, &place);
         self.processes.push(Process { engine, host, wire, task });
     }
 
@@ -196,7 +210,10 @@ impl History {
 
     fn publish(&mut self) {
         self.published = self.published.saturating_add(1);
-        let (subject, body) = people::message(&mut self.world.state.lock(), self.published);
+        let (subject, body) = {
+            let dice = &mut self.world.state.lock().dice;
+            (people::subject(dice, self.published), self.cast.body(&self.stage, dice))
+        };
         let people = Arc::clone(&self.people);
         tokio::spawn(async move {
             use orrery_queue::streams::Port as _;
@@ -332,25 +349,14 @@ impl History {
             self.resolve(4);
             sleep(Duration::from_millis(500)).await;
         }
-        self.everything_was_made();
+        // What was told a moment ago is on its way.
+        sleep(Duration::from_secs(10)).await;
         for process in self.processes.drain(..) {
             process.task.abort();
         }
-    }
-
-    /// What ended well has all its effects.
-    fn everything_was_made(&self) {
-        let mut state = self.world.state.lock();
-        let missing = state.reference.done().find_map(|seq| {
-            let command = state.streams.message(subjects::COMMANDS, seq)?;
-            let text = String::from_utf8_lossy(&command.body).replacen("machine.", "stack.", 1);
-            let Target::Own(name) = CommandMessage::read(text.as_bytes()).ok()?.target else { return None };
-            let mut steps = Script::read(name.as_str()).steps().into_iter().flatten();
-            let what = steps.find(|what| !state.toys.there.contains_key(&(seq, what.clone())))?;
-            Some(format!("command {seq} ended well without {what}"))
-        });
-        if let Some(missing) = missing {
-            state.demand(Err(missing));
+        if self.world.broken().is_none() {
+            let settled = self.cast.settled(&self.stage, &self.world).await;
+            self.world.state.lock().demand(settled);
         }
     }
 

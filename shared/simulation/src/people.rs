@@ -8,7 +8,7 @@ use orrery_queue::streams::{Port, expecting};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::state::State;
+use crate::state::Dice;
 use crate::wire::Wire;
 
 /// What a person wants of a command.
@@ -50,18 +50,19 @@ pub(crate) async fn wish(wire: Arc<Wire>, seq: u64, wish: Wish) {
     let _ = wire.store(&subject, expecting(expected), body.into()).await;
 }
 
-/// A message for COMMANDS: its subject and its body.
-pub(crate) fn message(state: &mut State, number: u64) -> (String, Vec<u8>) {
-    let publisher = if state.chance(100) { "greedy" } else { "ci" };
+/// The subject of a message for COMMANDS.
+pub(crate) fn subject(dice: &mut Dice, number: u64) -> String {
+    let publisher = if dice.chance(100) { "greedy" } else { "ci" };
     // Now and then an id that was used before: the broker refuses it.
-    let id = if number > 3 && state.chance(50) { number.saturating_sub(1 + state.below(3)) } else { number };
+    let id = if number > 3 && dice.chance(50) { number.saturating_sub(1 + dice.below(3)) } else { number };
     let id = Uuid::from_u128(0x0199_7f2e_6f0a_7c3e_9a51_0000_0000_0000 | u128::from(id));
-    (format!("orrery.commands.{publisher}.{id}"), body(state))
+    format!("orrery.commands.{publisher}.{id}")
 }
 
-fn body(state: &mut State) -> Vec<u8> {
-    if state.chance(60) {
-        return match state.below(5) {
+/// The body of a command for engines in memory; now and then one that is no command.
+pub(crate) fn body(dice: &mut Dice) -> Vec<u8> {
+    if dice.chance(60) {
+        return match dice.below(5) {
             0 => b"+ACK".to_vec(),
             1 => br#"{"type":"stack.start"}"#.to_vec(),
             2 => br#"{"type":"machine.fly","target":"a"}"#.to_vec(),
@@ -69,33 +70,33 @@ fn body(state: &mut State) -> Vec<u8> {
             _ => vec![0xff, 0x00, 0xfe],
         };
     }
-    let kind = if state.chance(250) { "machine.start" } else { "stack.start" };
-    let mut message = json!({ "type": kind, "target": script(state) });
-    if state.chance(150) {
+    let kind = if dice.chance(250) { "machine.start" } else { "stack.start" };
+    let mut message = json!({ "type": kind, "target": script(dice) });
+    if dice.chance(150) {
         message["on_failure"] = "release".into();
     }
-    if state.chance(100) {
-        message["deadline_seconds"] = (1 + state.below(60)).into();
+    if dice.chance(100) {
+        message["deadline_seconds"] = (1 + dice.below(60)).into();
     }
     message.to_string().into_bytes()
 }
 
-fn script(state: &mut State) -> String {
-    let groups = 1 + state.below(3);
-    let mut words: Vec<String> = (0..groups).map(|_| (1 + state.below(3)).to_string()).collect();
-    if state.chance(150) {
-        words.push(format!("f{}", 1 + state.below(3)));
+fn script(dice: &mut Dice) -> String {
+    let groups = 1 + dice.below(3);
+    let mut words: Vec<String> = (0..groups).map(|_| (1 + dice.below(3)).to_string()).collect();
+    if dice.chance(150) {
+        words.push(format!("f{}", 1 + dice.below(3)));
     }
-    if state.chance(150) {
+    if dice.chance(150) {
         words.push("u".to_owned());
     }
-    if state.chance(50) {
+    if dice.chance(50) {
         words.push("x".to_owned());
     }
-    if state.chance(30) {
-        words.push(format!("p{}", 1 + state.below(4)));
+    if dice.chance(30) {
+        words.push(format!("p{}", 1 + dice.below(4)));
     }
-    if state.chance(100) {
+    if dice.chance(100) {
         words.push("s".to_owned());
     }
     words.join("-")

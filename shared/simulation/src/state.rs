@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use crate::broker::Streams;
-use crate::engine::Toys;
+use crate::engine::Shelf;
 use crate::reference::{Broken, Reference};
 
 /// How rough the world is; probabilities are in a thousand.
@@ -29,7 +29,7 @@ pub struct Weather {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) streams: Streams,
-    pub(crate) toys: Toys,
+    pub(crate) shelf: Shelf,
     pub(crate) reference: Reference,
     pub(crate) weather: Weather,
     pub(crate) steps: u64,
@@ -43,16 +43,32 @@ pub(crate) struct State {
     /// A running hash over what happened, so that two runs can be told to be the same one.
     pub(crate) trace: u64,
     began: tokio::time::Instant,
-    dice: SmallRng,
+    pub(crate) dice: Dice,
+}
+
+/// Where all chance comes from.
+#[derive(Debug)]
+pub struct Dice(SmallRng);
+
+impl Dice {
+    /// Whether something happens that does so often in a thousand.
+    pub fn chance(&mut self, in_a_thousand: u32) -> bool {
+        in_a_thousand > 0 && self.0.random_range(0..1000) < in_a_thousand
+    }
+
+    /// A number below this one; 0 below 0.
+    pub fn below(&mut self, end: u64) -> u64 {
+        if end == 0 { 0 } else { self.0.random_range(0..end) }
+    }
 }
 
 impl State {
     pub(crate) fn chance(&mut self, in_a_thousand: u32) -> bool {
-        in_a_thousand > 0 && self.dice.random_range(0..1000) < in_a_thousand
+        self.dice.chance(in_a_thousand)
     }
 
     pub(crate) fn below(&mut self, end: u64) -> u64 {
-        if end == 0 { 0 } else { self.dice.random_range(0..end) }
+        self.dice.below(end)
     }
 
     /// One way's delay in milliseconds.
@@ -93,7 +109,7 @@ impl Shared {
     pub(crate) fn new(seed: u64, tell: bool) -> Self {
         Self(Arc::new(Mutex::new(State {
             streams: Streams::default(),
-            toys: Toys::default(),
+            shelf: Shelf::default(),
             reference: Reference::default(),
             weather: Weather::default(),
             steps: 0,
@@ -103,7 +119,7 @@ impl Shared {
             trace: 0xcbf2_9ce4_8422_2325,
             story: tell.then(Vec::new),
             began: tokio::time::Instant::now(),
-            dice: SmallRng::seed_from_u64(seed),
+            dice: Dice(SmallRng::seed_from_u64(seed)),
         })))
     }
 

@@ -183,7 +183,7 @@ impl Wire {
     /// Whether something is there: since when, which is its identity.
     pub(crate) async fn look(&self, seq: u64, what: &str) -> Option<u64> {
         let key = (seq, what.to_owned());
-        self.call("look", || self.state.lock().toys.there.get(&key).copied()).await
+        self.call("look", || self.state.lock().shelf.there.get(&key).copied()).await
     }
 
     /// Makes something; that it is there already is said, not done.
@@ -192,19 +192,29 @@ impl Wire {
         self.call(&format!("makes {} of command {}", made.what, made.seq), || {
             let mut state = self.state.lock();
             let key = (made.seq, made.what.clone());
-            let before = state.toys.there.get(&key).copied();
+            let before = state.shelf.there.get(&key).copied();
             let promise = state.reference.effect(&made, before);
             state.demand(promise);
             let now = state.steps;
-            state.toys.there.entry(key).or_insert(now);
+            state.shelf.there.entry(key).or_insert(now);
         })
         .await;
     }
 
-    /// Takes away what was seen; what was made anew since then is another thing.
-    pub(crate) async fn unmake(&self, seq: u64, what: &str, seen: u64) {
-        let key = (seq, what.to_owned());
-        self.call("unmake", || self.state.lock().toys.there.retain(|there, since| *there != key || *since != seen)).await;
+    /// Takes away what was seen; what was made anew since then is another thing. A call of a run that was overtaken in the
+    /// middle of it may come late: nobody can hold it back any more, and what it takes is drift.
+    pub(crate) async fn unmake(&self, taken: Made, seen: u64) {
+        self.call("unmake", || {
+            let mut state = self.state.lock();
+            let key = (taken.seq, taken.what.clone());
+            if state.shelf.there.get(&key) == Some(&seen) {
+                state.shelf.there.remove(&key);
+                if state.reference.is_overtaken(&taken) {
+                    state.shelf.drifted.insert(key);
+                }
+            }
+        })
+        .await;
     }
 
     /// An effect begins: who knows that he was overtaken must not have one.
@@ -218,7 +228,7 @@ impl Wire {
     /// Whether a step of the script fails once more.
     pub(crate) fn fails(&self, seq: u64, what: &str, times: u32) -> bool {
         let mut state = self.state.lock();
-        let failed = state.toys.failures.entry((seq, what.to_owned())).or_default();
+        let failed = state.shelf.failures.entry((seq, what.to_owned())).or_default();
         if *failed >= times {
             return false;
         }

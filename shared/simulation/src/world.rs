@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::history::Control;
 use crate::host::Host;
+use crate::people::{self, Wish};
 use crate::reference::Broken;
 use crate::state::{Shared, Weather};
 use crate::wire::Wire;
@@ -87,6 +88,11 @@ impl World {
         let promise = state.reference.stored(&item, now);
         state.demand(promise);
         Some(item.seq)
+    }
+
+    /// A person retries a command.
+    pub async fn retry(&self, seq: u64) {
+        people::wish(Wire::new(0, Control::None, &self.state), seq, Wish::Retry).await;
     }
 
     /// The last message on a subject.

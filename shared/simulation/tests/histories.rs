@@ -1,50 +1,20 @@
 //! Simulated histories: a bounded sample of them, the controls that must be found, and the proof that a seed is a history.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::time::Instant;
-
-use orrery_simulation::{Control, Plan, Report};
+use orrery_simulation::{Control, Plan, Report, Toys, sweep};
 
 /// Faults last so many steps in one history.
 const STEPS: u64 = 4_000;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
-}
-
 fn history(seed: u64, control: Control) -> Report {
-    Plan { seed, steps: STEPS, control, tell: false }.run().unwrap()
+    Plan { seed, steps: STEPS, control, tell: false }.run(&Toys).unwrap()
 }
 
 #[test]
 fn no_promise_is_broken_in_a_million_steps() {
-    if let Some(seed) = number("ORRERY_SIMULATION_SEED") {
-        let report = Plan { seed, steps: STEPS, control: Control::None, tell: true }.run().unwrap();
-        println!("{}", report.story.join("\n"));
-        println!("{:?}", Report { story: Vec::new(), ..report.clone() });
-        assert_eq!(report.broken, None);
-        return;
-    }
-    let wanted = number("ORRERY_SIMULATION_STEPS").unwrap_or(1_000_000);
-    let first = number("ORRERY_SIMULATION_FROM").unwrap_or_else(|| u64::from(std::process::id()) << 20);
-    println!("seeds from {first} on; one of them again: ORRERY_SIMULATION_SEED=<seed> cargo test -p orrery-simulation");
-    let (began, mut sums, mut seed) = (Instant::now(), [0_u64; 8], first);
-    while sums[0] < wanted {
-        let report = history(seed, Control::None);
-        assert_eq!(report.broken, None, "seed {seed}: {report:?}");
-        let Report { steps, commands, done, kills, freezes, cuts, rivals, overtaken, .. } = report;
-        for (sum, more) in sums.iter_mut().zip([steps, commands, done, kills, freezes, cuts, rivals, overtaken]) {
-            *sum += more;
-        }
-        seed += 1;
-    }
-    let [steps, commands, done, kills, freezes, cuts, rivals, overtaken] = sums;
-    let (histories, seconds) = (seed - first, began.elapsed().as_secs_f64());
-    println!(
-        "{steps} steps in {histories} histories, {seconds:.0} s: {commands} commands, {done} of them done; {kills} kills, \
-         {freezes} freezes, {cuts} cuts, {rivals} rivals, {overtaken} overtaken"
-    );
-    assert!(commands > 1000 && done * 3 > commands && kills > 100 && cuts > 100 && rivals > 100 && overtaken > 10, "nothing was tried");
+    let sums = sweep("histories", &Toys, STEPS, 1_000_000);
+    assert!(sums.kills > 100 && sums.cuts > 100 && sums.rivals > 100 && sums.overtaken > 10, "nothing was tried: {sums:?}");
+    assert!(sums.commands > 1000 && sums.done * 4 > sums.commands, "nothing was done: {sums:?}");
 }
 
 #[test]

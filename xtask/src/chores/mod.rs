@@ -6,6 +6,7 @@ pub(crate) mod digest;
 pub(crate) mod images;
 pub(crate) mod schemas;
 pub(crate) mod screenshots;
+pub(crate) mod soak;
 pub(crate) mod sqlx;
 pub(crate) mod test;
 pub(crate) mod tidy;

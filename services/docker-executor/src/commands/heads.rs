@@ -43,14 +43,21 @@ impl<E: Engine> DockerExecutor<E> {
         self.tell(run, head, change).await
     }
 
-    /// Writes a head over whatever this executor wrote before; it is its only writer.
+    /// Writes a head over what an earlier command or this one wrote. One that a later command wrote says that this run was
+    /// overtaken long ago: commands end in their order.
     pub(super) async fn write_head(&self, head: &StackHead) -> Result<(), RunError> {
         let definitions = &self.definitions;
-        let write = || async {
-            let over = definitions.stack_head(head.id).await?.map_or(0, |kept| kept.revision);
-            definitions.put_stack_head(head, over).await
-        };
-        told(definitions.patiently(write).await).map(drop)
+        loop {
+            let found = told(definitions.patiently(|| definitions.stack_head(head.id)).await)?;
+            if found.as_ref().is_some_and(|found| found.value.command > head.command) {
+                return Err(RunError::Stale);
+            }
+            let over = found.map_or(0, |found| found.revision);
+            match definitions.patiently(|| definitions.put_stack_head(head, over)).await {
+                Err(DefinitionError::Changed { .. }) => {}
+                written => return told(written).map(drop),
+            }
+        }
     }
 
     /// Tells what became of a stack.

@@ -54,6 +54,28 @@ impl MemoryEngine {
         all
     }
 
+    /// Everything there is, a line each and sorted; ids and counts left out, so that two engines can be compared.
+    #[must_use]
+    pub fn inventory(&self) -> Vec<String> {
+        self.lock().inventory()
+    }
+
+    /// What is there, at once.
+    #[must_use]
+    pub fn observe_now(&self, scope: &Scope) -> Observed {
+        self.lock().observe(scope)
+    }
+
+    /// One action, at once.
+    ///
+    /// # Errors
+    /// As the engine would answer.
+    pub fn act_now(&self, act: &Act) -> Result<Effect, EngineError> {
+        let result = self.lock().act(act);
+        self.changed.notify_waiters();
+        result
+    }
+
     /// Ids by name of the containers that are up.
     #[must_use]
     pub fn up(&self) -> BTreeMap<String, String> {
@@ -102,14 +124,12 @@ fn image(id: String) -> SeenImage {
 
 impl Engine for MemoryEngine {
     async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
-        Ok(self.lock().observe(scope))
+        Ok(self.observe_now(scope))
     }
 
     async fn act(&self, act: &Act, _say: Say<'_>) -> Result<Effect, EngineError> {
         tokio::task::yield_now().await;
-        let result = self.lock().act(act);
-        self.changed.notify_waiters();
-        result
+        self.act_now(act)
     }
 
     async fn wait(&self, id: &str, until: &Until) -> Result<Outcome, EngineError> {

@@ -252,6 +252,19 @@ impl World {
         Ok(Effect::default())
     }
 
+    pub(super) fn inventory(&self) -> Vec<String> {
+        let container = |one: &Kept| {
+            let label = |key: &str| one.labels.get(key).map_or("", String::as_str);
+            let (version, command, hash) = (label(labels::VERSION), label(labels::COMMAND), label(labels::HASH));
+            format!("container {} {:?} version {version} command {command} hash {hash}", one.name, one.state)
+        };
+        let mut lines: Vec<String> = self.containers.iter().map(container).collect();
+        lines.extend(self.networks.keys().map(|name| format!("network {name}")));
+        lines.extend(self.volumes.keys().map(|name| format!("volume {name}")));
+        lines.sort();
+        lines
+    }
+
     pub(super) fn glimpse(&mut self, id: &str) -> Result<Glimpse, EngineError> {
         let one = self.find(id)?;
         Ok(Glimpse { state: one.state, health: one.health, exit_code: one.exit_code, restarts: 0, up: one.since.elapsed() })

@@ -1,0 +1,139 @@
+//! `cargo xtask soak`: the long sweeps, whole. `cargo xtask test` runs a bounded sample of each of them; what the whole
+//! came to is written to `docs/soak.md`.
+
+use std::fmt::Write as _;
+use std::process::Stdio;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+
+use crate::folders;
+use crate::say;
+use crate::shell;
+use crate::tools::{Tools, cargo, nextest, test_programs};
+
+/// Run the long sweeps whole, and write what came of them to docs/soak.md.
+#[derive(Args)]
+pub(crate) struct Soak {
+    /// Only the sweep of this name; the others keep what the report says of them.
+    sweep: Option<String>,
+    /// Where all chance comes from; drawn from the clock where it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// A test that does more when it is told to, and says in lines that begin with its name what it did.
+struct Sweep {
+    name: &'static str,
+    what: &'static str,
+    package: &'static str,
+    test: &'static str,
+    /// What it is told.
+    settings: &'static [(&'static str, &'static str)],
+}
+
+const SWEEPS: [Sweep; 2] = [
+    Sweep {
+        name: "histories",
+        what: "Simulated histories of two executors of an engine in memory: kills, freezes, cuts, lost answers, rivals. A hundred million steps.",
+        package: "orrery-simulation",
+        test: "no_promise_is_broken_in_a_million_steps",
+        settings: &[("ORRERY_SOAK_STEPS", "100000000")],
+    },
+    Sweep {
+        name: "stacks",
+        what: "The same with the whole docker-executor: reader, planner and convergence on the engine in memory. Ten million steps.",
+        package: "orrery-docker-executor",
+        test: "stacks_come_to_what_their_heads_say",
+        settings: &[("ORRERY_SOAK_STEPS", "10000000")],
+    },
+];
+
+/// A seed that is new each time: the number of seconds since 1970.
+pub(crate) fn fresh_seed() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.as_secs())
+}
+
+impl Soak {
+    pub(crate) fn run(self) -> Result<()> {
+        let docker_host = std::env::var("DOCKER_HOST").ok();
+        let tools = Tools::find_or_install(docker_host.as_deref())?;
+        let nextest = nextest::find_or_install()?;
+        test_programs::find_or_install()?;
+        cargo::build(&["--all-targets"])?;
+        let seed = self.seed.unwrap_or_else(fresh_seed);
+        let wanted = |sweep: &&Sweep| self.sweep.as_deref().is_none_or(|name| name == sweep.name);
+        ensure!(SWEEPS.iter().any(|sweep| wanted(&sweep)), "there is no such sweep: {}", SWEEPS.map(|sweep| sweep.name).join(", "));
+        let path = folders::repository().join("docs/soak.md");
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        let mut report = String::from(
+            "# The long sweeps\n\nWritten by `cargo xtask soak`. Each sweep is a test that `cargo xtask test` runs in a bounded sample.\n",
+        );
+        for sweep in &SWEEPS {
+            let section = if wanted(&sweep) {
+                sweep.run(&nextest, &tools, seed)?
+            } else {
+                section_of(&before, sweep.name).unwrap_or_else(|| sweep.section("Not run yet."))
+            };
+            report.push_str(&section);
+        }
+        std::fs::write(&path, report).with_context(|| format!("cannot write {}", path.display()))?;
+        say::step("soak", &format!("the report is in {}", path.display()));
+        Ok(())
+    }
+}
+
+impl Sweep {
+    fn run(&self, nextest: &std::path::Path, tools: &Tools, seed: u64) -> Result<String> {
+        say::step("soak", &format!("{}, from seed {seed}", self.name));
+        let began = Instant::now();
+        let mut command = shell::command(nextest);
+        command
+            .args(["nextest", "run", "--package", self.package, "--no-capture", "--color=never", self.test])
+            .current_dir(folders::repository())
+            .envs(self.settings.iter().copied())
+            .env("ORRERY_SEED", seed.to_string())
+            .env("ORRERY_NATS_SERVER", &tools.nats_server)
+            .stderr(Stdio::inherit());
+        let output = command.output().with_context(|| format!("cannot run {}", nextest.display()))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        print!("{text}");
+        if !output.status.success() {
+            bail!("the sweep {} has found something; its seed is {seed}", self.name);
+        }
+        let mark = format!("{}: ", self.name);
+        let said: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(mark.as_str())).collect();
+        ensure!(!said.is_empty(), "the sweep {} says nothing", self.name);
+        say::done("soak", self.name, began);
+        Ok(self.section(&format!("Seeds from {seed} on.\n\n```\n{}\n```", said.join("\n"))))
+    }
+
+    fn section(&self, said: &str) -> String {
+        let mut section = String::new();
+        let _ = write!(section, "\n## {}\n\n{}\n\n{said}\n", self.name, self.what);
+        section
+    }
+}
+
+/// What a report says of a sweep.
+fn section_of(report: &str, name: &str) -> Option<String> {
+    let heading = format!("\n## {name}\n");
+    let begin = report.find(&heading)?;
+    let rest = report.get(begin..)?;
+    let end = rest.get(1..)?.find("\n## ").map_or(rest.len(), |end| end + 1);
+    rest.get(..end).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_that_is_not_run_keeps_what_the_report_says() {
+        let report = "# The long sweeps\n\n## one\n\nfirst\n\n## two\n\nsecond\n";
+        assert_eq!(section_of(report, "one").unwrap(), "\n## one\n\nfirst\n");
+        assert_eq!(section_of(report, "two").unwrap(), "\n## two\n\nsecond\n");
+        assert_eq!(section_of(report, "three"), None);
+    }
+}
