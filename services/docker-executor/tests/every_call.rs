@@ -3,8 +3,10 @@
 //! on the broker and the engine in memory and in simulated time.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::wildcard_enum_match_arm, clippy::print_stderr)]
 
+#[path = "support/wired.rs"]
+mod wired;
+
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,79 +15,14 @@ use orrery_contracts::bundle::BundleLimits;
 use orrery_contracts::{Change, Engine as Which, StackEvent, Status, TransitionMessage, subjects};
 use orrery_docker_executor::commands::DockerExecutor;
 use orrery_docker_executor::engine::memory::MemoryEngine;
-use orrery_docker_executor::engine::{Act, Class, Effect, Engine, EngineError, Observed, Outcome, Probed, Say, Scope, Until};
 use orrery_docker_executor::files::DataDir;
 use orrery_queue::Definitions;
 use orrery_simulation::{Control, Trap, Weather, Wire, World};
 use serde_json::{Value, json};
 use tokio::time::sleep;
+use wired::{Mischief, Wired};
 
 const IMAGE: &str = "shop:1";
-
-/// What befalls the actions on the engine, by their number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mischief {
-    None,
-    /// The process dies at this call, counted from the command's publication.
-    Dies(Trap),
-    /// This action is made twice.
-    Twice(u64),
-    /// This action is refused.
-    Refused(u64),
-}
-
-/// The engine in memory, at the end of a wire.
-struct Wired {
-    engine: Arc<MemoryEngine>,
-    wire: Arc<Wire>,
-    mischief: Mischief,
-    acts: Arc<AtomicU64>,
-}
-
-impl Engine for Wired {
-    async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
-        Ok(self.wire.call("observe", || self.engine.observe_now(scope)).await)
-    }
-
-    async fn act(&self, act: &Act, _say: Say<'_>) -> Result<Effect, EngineError> {
-        let number = self.acts.fetch_add(1, Ordering::Relaxed);
-        self.wire.must_not_know(act.word());
-        if self.mischief == Mischief::Refused(number) {
-            return Err(EngineError::new(Class::Refuse, "refused", "the engine does not want to"));
-        }
-        if self.mischief == Mischief::Twice(number) {
-            let _ = self.wire.call(act.word(), || self.engine.act_now(act)).await;
-        }
-        self.wire.call(act.word(), || self.engine.act_now(act)).await
-    }
-
-    async fn wait(&self, id: &str, until: &Until) -> Result<Outcome, EngineError> {
-        self.wire.call("wait", || ()).await;
-        let outcome = self.engine.wait(id, until).await;
-        self.wire.call("waited", || ()).await;
-        outcome
-    }
-
-    async fn tail(&self, id: &str, lines: u32) -> Vec<u8> {
-        self.engine.tail(id, lines).await
-    }
-
-    async fn probes(&self, id: &str) -> Vec<Probed> {
-        self.engine.probes(id).await
-    }
-
-    async fn mounted(&self) -> Result<BTreeSet<PathBuf>, EngineError> {
-        self.engine.mounted().await
-    }
-
-    fn away(&self) -> Option<String> {
-        None
-    }
-
-    async fn processors(&self) -> usize {
-        2
-    }
-}
 
 /// One installation with its host, and an executor that can be killed.
 struct Stage {
@@ -116,7 +53,7 @@ impl Stage {
     fn start(&mut self, mischief: Mischief) -> (Arc<Wire>, tokio::task::AbortHandle) {
         let wire = self.world.wire(Control::None);
         let (engine, acts) = (Arc::clone(&self.engine), Arc::clone(&self.acts));
-        let engine = Wired { engine, wire: Arc::clone(&wire), mischief, acts };
+        let engine = Wired { engine, wire: Arc::clone(&wire), mischief, acts, drifted: Arc::default() };
         let definitions = Definitions::new(&wire.streams());
         let data = DataDir::in_step(self.data.path());
         let executor = DockerExecutor::new(definitions, engine, data, BundleLimits::default(), "local".to_owned());

@@ -80,9 +80,10 @@ impl History {
         self.of(attempt).any(|message| message.n > 0)
     }
 
-    /// The place in which the runs of an attempt, all of them over, have died too often.
+    /// The place in which the runs of an attempt, all of them over, have died too often; and whether the way back has been
+    /// tried since, and killed them as well.
     #[must_use]
-    pub fn dies_in(&self, attempt: u32, runs: u32) -> Option<Place> {
+    pub fn dies_in(&self, attempt: u32, runs: u32) -> Option<(Place, bool)> {
         let mut deaths: BTreeMap<Place, usize> = BTreeMap::new();
         for run in 1..=runs {
             for place in self.death(attempt, run) {
@@ -90,7 +91,10 @@ impl History {
                 *count = count.saturating_add(1);
             }
         }
-        deaths.into_iter().find(|(_, count)| *count >= DEATHS_IN_ONE_PLACE).map(|(place, _)| place)
+        let mut deadly = deaths.into_iter().filter(|(_, count)| *count >= DEATHS_IN_ONE_PLACE);
+        let (place, count) = deadly.next()?;
+        let hopeless = deadly.next().is_some() || count >= DEATHS_IN_ONE_PLACE.saturating_mul(2);
+        Some((place, hopeless))
     }
 
     /// Where one run died: in every step that it left open. Nowhere, when it was closed in good order.
@@ -151,13 +155,14 @@ mod tests {
         let two = vec![started(1, 1, "web"), started(2, 2, "web"), ended(2, 2), started(2, 3, "db"), started(3, 4, "web")];
         assert_eq!(history(two.clone()).dies_in(1, 3), None);
         let three = [two, vec![started(4, 5, "web")]].concat();
-        assert_eq!(history(three).dies_in(1, 4), Some(Place::In("build".into(), "web".into())));
+        assert_eq!(history(three).dies_in(1, 4), Some((Place::In("build".into(), "web".into()), false)));
     }
 
     #[test]
     fn runs_that_die_before_they_write_anything_count_too() {
         assert_eq!(history(vec![]).dies_in(1, 2), None);
-        assert_eq!(history(vec![]).dies_in(1, 3), Some(Place::Beginning));
+        assert_eq!(history(vec![]).dies_in(1, 3), Some((Place::Beginning, false)));
+        assert_eq!(history(vec![]).dies_in(1, 6), Some((Place::Beginning, true)), "nor was there a way back");
     }
 
     #[test]

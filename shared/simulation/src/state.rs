@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use crate::broker::Streams;
-use crate::engine::Shelf;
+use crate::engine::{Made, Shelf};
 use crate::reference::{Broken, Reference};
 
 /// How rough the world is; probabilities are in a thousand.
@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) refused: BTreeMap<u32, String>,
     /// Those of them that have read so.
     pub(crate) losers: BTreeSet<u32>,
+    /// The run that each process has taken up last.
+    pub(crate) holds: BTreeMap<u32, Made>,
     pub(crate) broken: Option<Broken>,
     /// What happened, a line each, when somebody wants to read it.
     pub(crate) story: Option<Vec<String>>,
@@ -115,6 +117,7 @@ impl Shared {
             steps: 0,
             refused: BTreeMap::new(),
             losers: BTreeSet::new(),
+            holds: BTreeMap::new(),
             broken: None,
             trace: 0xcbf2_9ce4_8422_2325,
             story: tell.then(Vec::new),

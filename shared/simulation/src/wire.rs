@@ -151,6 +151,11 @@ impl Wire {
         let headers = if self.unchecked { HeaderMap::new() } else { headers };
         match state.streams.store(subject, headers, body) {
             Ok(item) => {
+                if let (Some(EventSubject::Transition(seq)), Some((attempt, run))) = (subjects::parse_event(subject), written) {
+                    let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+                    let run = Made { seq, what: String::new(), attempt: number(attempt), run: number(run) };
+                    state.holds.insert(self.process, run);
+                }
                 let now = state.steps;
                 let promise = state.reference.stored(&item, now);
                 state.demand(promise);
@@ -215,6 +220,19 @@ impl Wire {
             }
         })
         .await;
+    }
+
+    /// Whether the run that this process took up last has been overtaken by now: what its last call does is drift.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        let state = self.state.lock();
+        state.holds.get(&self.process).is_some_and(|held| state.reference.is_overtaken(held))
+    }
+
+    /// Whether something happens that does so often in a thousand.
+    #[must_use]
+    pub fn chance(&self, in_a_thousand: u32) -> bool {
+        self.state.lock().chance(in_a_thousand)
     }
 
     /// An effect begins: who knows that he was overtaken must not have one.

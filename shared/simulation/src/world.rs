@@ -2,10 +2,11 @@
 //! are started.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
-use orrery_contracts::{Engine, Installation, PolicyEntry, Quota, Role, Time, subjects};
+use orrery_contracts::{Engine, Installation, PolicyEntry, Quota, Role, Status, Time, TransitionMessage, subjects};
 use orrery_queue::lock::Guard;
 use orrery_queue::streams::Item;
 use orrery_queue::{Executor, ExecutorConfig, Report, ServeError, serve};
@@ -30,14 +31,14 @@ pub const HOSTS: usize = 3;
 pub struct World {
     pub(crate) state: Shared,
     hosts: [Host; HOSTS],
-    started: u32,
+    started: AtomicU32,
 }
 
 impl World {
     /// A provisioned installation in fair weather; `tell` keeps its story.
     #[must_use]
     pub fn new(seed: u64, tell: bool) -> Self {
-        let world = Self { state: Shared::new(seed, tell), hosts: Default::default(), started: 0 };
+        let world = Self { state: Shared::new(seed, tell), hosts: Default::default(), started: AtomicU32::new(0) };
         world.provision();
         world
     }
@@ -60,9 +61,9 @@ impl World {
     }
 
     /// The way of a process that begins now.
-    pub fn wire(&mut self, control: Control) -> Arc<Wire> {
-        self.started = self.started.saturating_add(1);
-        Wire::new(self.started, control, &self.state)
+    pub fn wire(&self, control: Control) -> Arc<Wire> {
+        let process = self.started.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        Wire::new(process, control, &self.state)
     }
 
     /// Starts an executor on a host, with the marks and the lock that are there. Aborting the task is SIGKILL.
@@ -99,6 +100,13 @@ impl World {
     #[must_use]
     pub fn last(&self, stream: &str, subject: &str) -> Option<Item> {
         self.state.lock().streams.last(stream, subject)
+    }
+
+    /// The status of a command; none before its first transition.
+    #[must_use]
+    pub fn status(&self, seq: u64) -> Option<Status> {
+        let last = self.last(subjects::EVENTS, &subjects::transition(seq))?;
+        serde_json::from_slice::<TransitionMessage>(&last.body).ok().map(|message| message.change.status())
     }
 
     /// Everything on a stream.

@@ -27,10 +27,13 @@ pub async fn stop<E: Engine, L: Ledger>(site: &Site<'_, E, L>, identity: &Identi
     if shown.empty && before.is_none() {
         return Ok((BTreeSet::new(), "nothing to do".to_owned()));
     }
-    site.show(&shown).await?;
-    let before = match before {
-        Some(before) => before,
-        None => note(site, &observed, identity).await?,
+    let before = match (site.show(&shown).await, before) {
+        (Ok(()), Some(before)) => before,
+        (Ok(()), None) => note(site, &observed, identity).await?,
+        (Err(error @ (RunError::Failed(_) | RunError::Cancelled)), Some(before)) => {
+            return Err(back::bring_back(site, identity, &before, error).await);
+        }
+        (Err(error), _) => return Err(error),
     };
     let ids: BTreeSet<String> = before.containers.iter().filter(|was| was.up).map(|was| was.id.clone()).collect();
     match stop_all(site, &observed).await {

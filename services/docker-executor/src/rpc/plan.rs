@@ -28,7 +28,7 @@ pub(super) async fn answer(executor: &DockerExecutor, client: &Client, question:
     }
 }
 
-impl DockerExecutor {
+impl<E: Engine> DockerExecutor<E> {
     /// What an apply would do.
     ///
     /// # Errors

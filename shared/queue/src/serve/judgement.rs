@@ -23,9 +23,13 @@ const ENGINE: &str = "engine";
 
 /// What is to be done with a command.
 pub(super) enum Prepared<J> {
+    /// To be carried out.
     Job(Box<Accepted>, J),
+    /// To be carried out as if it were cancelled, so that what ran before is brought back; then it has failed.
+    GiveUp(Box<Accepted>, J, Failure),
     Reject(Rejection),
     Fail(Failure),
+    /// Nothing of it has begun.
     Cancel(Arc<str>),
 }
 
@@ -33,7 +37,7 @@ impl<J> Prepared<J> {
     pub(super) fn deadline_seconds(&self) -> Option<u64> {
         match self {
             Self::Job(accepted, _) => accepted.message.deadline_seconds,
-            Self::Reject(_) | Self::Fail(_) | Self::Cancel(_) => None,
+            Self::GiveUp(..) | Self::Reject(_) | Self::Fail(_) | Self::Cancel(_) => None,
         }
     }
 }
@@ -56,15 +60,21 @@ impl<E: Executor> Desk<E> {
         history: &History,
         signals: &Signals,
     ) -> Result<Prepared<E::Job>, Interruption> {
-        if let Some(place) = (from == Status::Running).then(|| history.dies_in(head.attempt, head.run)).flatten() {
+        let begun = history.has_begun(head.attempt);
+        let deadly = (from == Status::Running).then(|| history.dies_in(head.attempt, head.run)).flatten();
+        let failure = deadly.as_ref().map(|(place, _)| {
             let message = format!("the executor died three times {place}; look at its log before you retry");
-            return Ok(Prepared::Fail(Failure { code: "executor_died".into(), message, step: None }));
+            Failure { code: "executor_died".into(), message, step: None }
+        });
+        let hopeless = !begun || deadly.is_some_and(|(_, hopeless)| hopeless);
+        if let Some(failure) = failure.as_ref().filter(|_| hopeless) {
+            return Ok(Prepared::Fail(failure.clone()));
         }
-        // A PENDING command is cancelled by the api itself.
+        // A PENDING command is cancelled by the api itself; one that has begun by its executor, which brings back what ran.
         let asked = async {
             match from {
-                Status::Running => signals.cancel.asked().await,
-                Status::Pending | Status::Done | Status::Failed | Status::Cancelled => std::future::pending().await,
+                Status::Running if !begun => signals.cancel.asked().await,
+                Status::Running | Status::Pending | Status::Done | Status::Failed | Status::Cancelled => std::future::pending().await,
             }
         };
         let resumed = from == Status::Running || head.attempt > 1;
@@ -73,7 +83,10 @@ impl<E: Executor> Desk<E> {
             () = signals.stop.cancelled() => Err(Interruption::Stop),
             () = signals.superseded.cancelled() => Err(Interruption::Superseded),
             by = asked => Ok(Prepared::Cancel(by)),
-            prepared = self.judge(head, resumed) => prepared,
+            prepared = self.judge(head, resumed) => match (prepared?, failure) {
+                (Prepared::Job(accepted, job), Some(failure)) => Ok(Prepared::GiveUp(accepted, job, failure)),
+                (prepared, _) => Ok(prepared),
+            },
         }
     }
 

@@ -150,6 +150,15 @@ impl<E: Executor> Desk<E> {
                 let run = self.run(*accepted, &history, Arc::clone(&log), stops);
                 self.execute(run, job).await
             }
+            Prepared::GiveUp(accepted, job, failure) => {
+                let cancel = Asked::default();
+                cancel.ask(Arc::clone(self.transitions.by()));
+                let run = self.run(*accepted, &history, Arc::clone(&log), Stops { shutdown: signals.stop.clone(), cancel, deadline: None });
+                match self.execute(run, job).await {
+                    Outcome::End(_) => Outcome::End(Change::Failed { failure }),
+                    outcome @ (Outcome::Died | Outcome::Stale | Outcome::Stopped) => outcome,
+                }
+            }
             Prepared::Fail(failure) => Outcome::End(Change::Failed { failure }),
             Prepared::Cancel(by) => Outcome::End(Change::Cancelled { reason: format!("cancelled by {by}") }),
             Prepared::Reject(Rejection(why)) if begun => {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use orrery_contracts::Health;
+use orrery_contracts::{Health, StackId};
 use tokio::sync::Notify;
 
 use self::world::World;
@@ -81,6 +81,12 @@ impl MemoryEngine {
     pub fn up(&self) -> BTreeMap<String, String> {
         let world = self.lock();
         world.containers.iter().filter(|one| one.state.is_up()).map(|one| (one.name.clone(), one.id.clone())).collect()
+    }
+
+    /// Names of the containers of a stack that are up.
+    #[must_use]
+    pub fn up_of(&self, stack: StackId) -> Vec<String> {
+        self.lock().up_of(stack)
     }
 
     /// A person's hand: a container ends by itself.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{ContainerUpdateBody, PortMap};
-use orrery_contracts::Health;
+use orrery_contracts::{Health, StackId};
 use tokio::time::Instant;
 
 use crate::definition::Facts;
@@ -250,6 +250,12 @@ impl World {
             }
         }
         Ok(Effect::default())
+    }
+
+    pub(super) fn up_of(&self, stack: StackId) -> Vec<String> {
+        let stack = stack.to_string();
+        let of = |one: &&Kept| one.state.is_up() && one.labels.get(labels::STACK) == Some(&stack);
+        self.containers.iter().filter(of).map(|one| one.name.clone()).collect()
     }
 
     pub(super) fn inventory(&self) -> Vec<String> {
