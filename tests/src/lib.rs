@@ -10,6 +10,7 @@
 pub mod api;
 pub mod bundles;
 pub mod engine;
+pub mod history;
 pub mod images;
 pub mod installation;
 pub mod live;

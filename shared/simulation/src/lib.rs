@@ -21,7 +21,7 @@ mod world;
 
 pub use cast::{Cast, Place, Toys};
 pub use history::{Control, Plan, Report};
-pub use reference::Broken;
+pub use reference::{Broken, audit};
 pub use state::{Dice, Weather};
 pub use sweep::{Sums, sweep};
 pub use wire::{Trap, Wire};

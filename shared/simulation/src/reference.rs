@@ -40,6 +40,19 @@ struct Command {
     opened: u64,
 }
 
+/// Holds a whole history against the promises: everything on COMMANDS, and everything on EVENTS, in their order.
+///
+/// # Errors
+/// The first promise that was broken.
+pub fn audit(commands: &[Item], events: &[Item]) -> Result<(), Broken> {
+    let mut reference = Reference::default();
+    // A command is always there before whatever is said of it, and what came later disturbs no earlier one.
+    for (now, item) in (0..).zip(commands.iter().chain(events)) {
+        reference.stored(item, now)?;
+    }
+    Ok(())
+}
+
 /// What must be true of the streams and of the engines.
 #[derive(Debug, Default)]
 pub(crate) struct Reference {

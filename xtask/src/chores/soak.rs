@@ -33,7 +33,7 @@ struct Sweep {
     settings: &'static [(&'static str, &'static str)],
 }
 
-const SWEEPS: [Sweep; 2] = [
+const SWEEPS: [Sweep; 3] = [
     Sweep {
         name: "histories",
         what: "Simulated histories of two executors of an engine in memory: kills, freezes, cuts, lost answers, rivals. A hundred million steps.",
@@ -47,6 +47,13 @@ const SWEEPS: [Sweep; 2] = [
         package: "orrery-docker-executor",
         test: "stacks_come_to_what_their_heads_say",
         settings: &[("ORRERY_SOAK_STEPS", "10000000")],
+    },
+    Sweep {
+        name: "campaign",
+        what: "SIGKILL of each process at twenty moments of an apply of ten services, on the real broker, database and engine.",
+        package: "orrery-tests",
+        test: "whoever_dies_whenever_an_apply_ends_well",
+        settings: &[("ORRERY_SOAK_KILLS", "20")],
     },
 ];
 
@@ -90,7 +97,7 @@ impl Sweep {
         let began = Instant::now();
         let mut command = shell::command(nextest);
         command
-            .args(["nextest", "run", "--package", self.package, "--no-capture", "--color=never", self.test])
+            .args(["nextest", "run", "--profile", "soak", "--package", self.package, "--no-capture", "--color=never", self.test])
             .current_dir(folders::repository())
             .envs(self.settings.iter().copied())
             .env("ORRERY_SEED", seed.to_string())

@@ -140,9 +140,8 @@ async fn fetch_for(api: &Api, whose: &Wanted<'_>, reference: &str) -> Answer<Com
     if let Some(command) = look_up(api, whose, reference).await? {
         return Ok(command);
     }
-    if consistency::catch_up_with_everything(api).await?
-        && let Some(command) = look_up(api, whose, reference).await?
-    {
+    consistency::catch_up_with_everything(api).await?;
+    if let Some(command) = look_up(api, whose, reference).await? {
         return Ok(command);
     }
     Err(Refusal::not_found(format!("the command {reference:?}")))

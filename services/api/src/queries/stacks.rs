@@ -70,9 +70,8 @@ pub async fn fetch(api: &Api, principal: &Principal, reference: &str) -> Answer<
     if let Some(stack) = look_up(api, principal, reference).await? {
         return Ok(stack);
     }
-    if consistency::catch_up_with_everything(api).await?
-        && let Some(stack) = look_up(api, principal, reference).await?
-    {
+    consistency::catch_up_with_everything(api).await?;
+    if let Some(stack) = look_up(api, principal, reference).await? {
         return Ok(stack);
     }
     Err(Refusal::not_found(format!("the stack {reference:?}")))

@@ -59,9 +59,8 @@ pub async fn of(api: &Api, stack: &Stack, version: u32) -> Answer<Version> {
     if let Some(found) = select(api, stack.id, i64::MAX, Some(version), 1).await?.pop() {
         return Ok(found);
     }
-    if consistency::catch_up_with_everything(api).await?
-        && let Some(found) = select(api, stack.id, i64::MAX, Some(version), 1).await?.pop()
-    {
+    consistency::catch_up_with_everything(api).await?;
+    if let Some(found) = select(api, stack.id, i64::MAX, Some(version), 1).await?.pop() {
         return Ok(found);
     }
     Err(Refusal::not_found(format!("version {version} of the stack {:?}", stack.name)))

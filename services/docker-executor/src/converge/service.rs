@@ -2,6 +2,7 @@
 //! as it is, and has to pass its gate. What holds already is not waited for.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::models::{ContainerUpdateBody, RestartPolicy, RestartPolicyNameEnum};
@@ -10,7 +11,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use orrery_compose::model::Condition;
 use orrery_contracts::Health;
 use orrery_queue::RunError;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::ledger::Ledger;
 use super::site::{Halt, Site};
@@ -32,25 +33,33 @@ pub(super) enum Stride {
     Failed,
 }
 
-/// How far every service is, for those that wait for it.
-pub(super) struct Signals(HashMap<String, watch::Sender<Stride>>);
+/// How far every service is, for those that wait for it. They wake in the order in which they came.
+pub(super) struct Signals(HashMap<String, (Mutex<Stride>, Notify)>);
 
 impl Signals {
     pub(super) fn new(desired: &Desired) -> Self {
-        Self(desired.services.keys().map(|name| (name.clone(), watch::channel(Stride::Waiting).0)).collect())
+        Self(desired.services.keys().map(|name| (name.clone(), (Mutex::new(Stride::Waiting), Notify::new()))).collect())
     }
 
     fn say(&self, service: &str, stride: Stride) {
-        if let Some(sender) = self.0.get(service) {
-            sender.send_replace(stride);
+        if let Some((now, changed)) = self.0.get(service) {
+            *now.lock().unwrap_or_else(PoisonError::into_inner) = stride;
+            changed.notify_waiters();
         }
     }
 
     /// Resolves when the service has come so far; false when it never will.
     async fn reached(&self, service: &str, stride: Stride) -> bool {
-        let Some(sender) = self.0.get(service) else { return true };
-        let mut heard = sender.subscribe();
-        heard.wait_for(|now| *now >= stride).await.is_ok_and(|now| *now != Stride::Failed)
+        let Some((now, changed)) = self.0.get(service) else { return true };
+        loop {
+            let mut heard = std::pin::pin!(changed.notified());
+            heard.as_mut().enable();
+            let reached = *now.lock().unwrap_or_else(PoisonError::into_inner);
+            if reached >= stride {
+                return reached != Stride::Failed;
+            }
+            heard.await;
+        }
     }
 }
 
@@ -94,6 +103,7 @@ impl<E: Engine, L: Ledger> Bringing<'_, E, L> {
         for need in &self.service.needs {
             let stride = if need.condition == Condition::ServiceStarted { Stride::Started } else { Stride::Ready };
             let fine = tokio::select! {
+                biased;
                 fine = self.signals.reached(&need.service, stride) => fine,
                 reason = self.site.ledger().interrupted() => return Err(reason.into()),
             };

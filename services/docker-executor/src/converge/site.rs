@@ -126,6 +126,7 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
     pub(super) async fn observe(&self, scope: &Scope) -> Result<Observed, Halt> {
         let attempt = self.patiently(|| self.engine.observe(scope), drop);
         let observed = tokio::select! {
+            biased;
             observed = attempt => observed,
             reason = self.ledger.interrupted() => return Err(reason.into()),
         };
@@ -250,6 +251,7 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
                     waited
                 };
                 let outcome = tokio::select! {
+                    biased;
                     outcome = self.patiently(wait, drop) => outcome,
                     interrupted = self.ledger.interrupted() => {
                         *reason = Some(Halt::Run(interrupted));
