@@ -8,8 +8,11 @@ import { closeBrowser, expectAccessible, makeStack, openPage, removeStack, uniqu
 const name = unique("looked-at");
 const pages = ["/", "/stacks", "/stacks/new", `/stacks/${name}`, `/stacks/${name}/definition`, `/stacks/${name}/versions`, `/stacks/${name}/history`, "/queue", "/help", "/nowhere"];
 
+/// More files than a telephone is wide.
+const deep = Object.fromEntries(["one", "two", "three", "four"].map((word) => [`configuration/of/the/${word}.conf`, "x\n"]));
+
 before(async () => {
-  await makeStack(name, { "compose.yaml": "services:\n  web:\n    image: web\n    depends_on: [db]\n  db:\n    image: db\n", "run.sh": "#!/bin/sh\n" });
+  await makeStack(name, { "compose.yaml": "services:\n  web:\n    image: web\n    depends_on: [db]\n  db:\n    image: db\n", "run.sh": "#!/bin/sh\n", ...deep });
 });
 after(async () => {
   await removeStack(name);

@@ -18,7 +18,7 @@ pub(crate) fn ProgressList(#[prop(into)] progress: Signal<Progress>) -> impl Int
                 view! {
                     {(!kept.is_empty()).then(|| view! { <KeptRow kept/> })}
                     {rows.into_iter().map(|row| view! { <ActionRow row/> }).collect_view()}
-                    {(!others.is_empty()).then(|| view! { <li><span class="verb keep">"steps"</span><StepList steps=others/><span></span></li> })}
+                    {(!others.is_empty()).then(|| view! { <li><span class="verb keep">"steps"</span><div class="full"><StepList steps=others/></div></li> })}
                 }
             }}
         </ol>
