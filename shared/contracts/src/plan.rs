@@ -1,6 +1,9 @@
 //! The plan as people and programs see it: what would be done, to what, and why. How it is made is the executor's.
 
+use std::fmt;
+
 use schemars::JsonSchema;
+use serde::de::{self, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Severity;
@@ -42,16 +45,35 @@ impl PlanNote {
 
 impl<'de> Deserialize<'de> for PlanNote {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Typed { severity: Severity, message: String },
-            Text(String),
+        deserializer.deserialize_any(Written)
+    }
+}
+
+/// A note, or the text that earlier releases wrote. An untagged enum would do the same, and weighs a kilobyte in the page.
+struct Written;
+
+impl<'de> Visitor<'de> for Written {
+    type Value = PlanNote;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a note with its severity, or a text")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<PlanNote, E> {
+        Ok(PlanNote::note(text))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PlanNote, A::Error> {
+        let (mut severity, mut message) = (None, None);
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "severity" => severity = Some(map.next_value()?),
+                "message" => message = Some(map.next_value()?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
         }
-        Ok(match Written::deserialize(deserializer)? {
-            Written::Typed { severity, message } => Self { severity, message },
-            Written::Text(message) => Self::note(message),
-        })
+        let missing = de::Error::missing_field;
+        Ok(PlanNote { severity: severity.ok_or_else(|| missing("severity"))?, message: message.ok_or_else(|| missing("message"))? })
     }
 }
 
@@ -136,6 +158,7 @@ mod tests {
         });
         let plan: Plan = serde_json::from_value(written).unwrap();
         assert_eq!(plan.notes, [PlanNote::note("volumes stay: shop_data"), PlanNote::error("port 80/tcp is held by another")]);
+        assert!(serde_json::from_value::<PlanNote>(json!({"severity": "error"})).is_err());
         assert_eq!(serde_json::to_value(&plan.notes[0]).unwrap(), json!({"severity": "note", "message": "volumes stay: shop_data"}));
     }
 }

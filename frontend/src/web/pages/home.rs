@@ -172,15 +172,15 @@ fn Attention() -> impl IntoView {
 }
 
 /// `2 of 3`; a dash for a stack that has never run and so has none.
-pub(super) fn services(stack: &Stack) -> AnyView {
+pub(super) fn services(stack: &Stack) -> impl IntoView + use<> {
     let services = stack.services;
     let should_run = !matches!(stack.status, StackStatus::Created | StackStatus::Stopped);
     let short = should_run && services.running < services.total;
-    if services.total == 0 {
-        view! { <span class="faint">"–"</span> }.into_any()
-    } else {
-        view! { <span class:warn-text=short>{services.running}</span><span class="faint">" of " {services.total}</span> }.into_any()
-    }
+    let (running, of) = match services.total {
+        0 => (String::new(), "–".to_owned()),
+        total => (services.running.to_string(), format!(" of {total}")),
+    };
+    view! { <span class:warn-text=short>{running}</span><span class="faint">{of}</span> }
 }
 
 /// The stacks, each in a line; the whole list is a page of its own.
