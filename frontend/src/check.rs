@@ -1,38 +1,10 @@
 //! What was found in a draft, in the form in which the checker tells it and the page shows it: problems by file, and the
 //! services as they would be. The checker itself is a binary of its own; here nothing is looked at.
 
-use orrery_contracts::Bundle;
+use orrery_contracts::{Bundle, Severity};
 use serde::{Deserialize, Serialize};
 
 use crate::orbit::Body;
-use crate::words::Tone;
-
-/// How bad a problem is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Severity {
-    Error,
-    Warning,
-    Note,
-}
-
-impl Severity {
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Note => "note",
-        }
-    }
-
-    pub(crate) const fn tone(self) -> Tone {
-        match self {
-            Self::Error => Tone::Bad,
-            Self::Warning => Tone::Warn,
-            Self::Note => Tone::Off,
-        }
-    }
-}
 
 /// A problem; the editor takes it in this form too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

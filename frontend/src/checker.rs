@@ -2,9 +2,9 @@
 //! is a second one, loaded when a definition is first looked at.
 
 use orrery_compose::{Files, LoadOptions, Outcome, load};
-use orrery_contracts::Bundle;
+use orrery_contracts::{Bundle, Severity};
 
-use crate::check::{Check, Problem, Severity};
+use crate::check::{Check, Problem};
 use crate::orbit::Body;
 
 /// Looks at a bundle in its wire form, and tells what was found as JSON. What cannot be read has nothing to be found in.

@@ -28,6 +28,12 @@ pub(crate) struct LogLines {
 }
 
 impl LogLines {
+    /// A view that knows these services before they speak, so that they have the same colours at every visit.
+    pub(crate) fn of(services: impl IntoIterator<Item = String>) -> Self {
+        let services: BTreeSet<String> = services.into_iter().collect();
+        Self { services: services.into_iter().collect(), ..Self::default() }
+    }
+
     /// Takes lines in, or sets them aside while the view is held still.
     pub(crate) fn push(&mut self, lines: impl IntoIterator<Item = LogLine>) {
         for line in lines {
@@ -72,7 +78,7 @@ impl LogLines {
         self.held.clear();
     }
 
-    /// Services in the order in which they first spoke.
+    /// Services that were known at first, then the others in the order in which they first spoke.
     pub(crate) fn services(&self) -> &[String] {
         &self.services
     }
@@ -168,6 +174,14 @@ mod tests {
         log.toggle("web");
         assert_eq!(texts(&log), ["got A"]);
         assert_eq!((log.hue("web"), log.hue("db")), (1, 2));
+    }
+
+    #[test]
+    fn services_that_are_known_keep_their_colours_whoever_speaks_first() {
+        let mut log = LogLines::of(["web".to_owned(), "db".to_owned(), "web".to_owned()]);
+        log.push([line("web", "1"), line("stray", "2")]);
+        assert_eq!(log.services(), ["db", "web", "stray"]);
+        assert_eq!((log.hue("web"), log.hue("stray")), (2, 3));
     }
 
     #[test]

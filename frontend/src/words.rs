@@ -2,7 +2,7 @@
 //! what time it is comes in from outside.
 
 use orrery_contracts::rest::{Command, Container};
-use orrery_contracts::{Health, StackStatus, Status, Time};
+use orrery_contracts::{Health, Severity, StackStatus, Status, Time};
 
 /// The five ways in which a thing can be; each is a shape and a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,9 +218,22 @@ pub(crate) fn action_kind(action: &str) -> &str {
     }
 }
 
-/// How a note on a plan is meant: what somebody else holds stands in the way, the rest is worth knowing.
-pub(crate) fn note_tone(note: &str) -> Tone {
-    if note.contains(" held by ") || note.contains("warning") { Tone::Warn } else { Tone::Off }
+/// How much something that is said of a plan or a definition matters.
+pub(crate) const fn severity_tone(severity: Severity) -> Tone {
+    match severity {
+        Severity::Error => Tone::Bad,
+        Severity::Warning => Tone::Warn,
+        Severity::Note => Tone::Off,
+    }
+}
+
+/// The same in a word.
+pub(crate) const fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    }
 }
 
 /// A JSON value in a sentence: texts without quotes, what is missing as a dash.
@@ -322,12 +335,6 @@ mod tests {
     fn a_summary_ends_where_a_sentence_does() {
         assert_eq!(sentences("One. Two two. Three three three.", 16), "One. Two two.");
         assert_eq!(sentences("Only one that is far too long", 10), "Only one …");
-    }
-
-    #[test]
-    fn a_note_warns_when_somebody_holds_what_is_wanted() {
-        assert_eq!(note_tone("port 8080/tcp of service web is held by forum-web-1 of the stack forum"), Tone::Warn);
-        assert_eq!(note_tone("compose.yaml:50:9: migrations is part of this version, and is mounted read-only"), Tone::Off);
     }
 
     #[test]

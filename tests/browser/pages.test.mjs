@@ -8,8 +8,11 @@ import { closeBrowser, expectAccessible, makeStack, openPage, removeStack, uniqu
 const name = unique("looked-at");
 const pages = ["/", "/stacks", "/stacks/new", `/stacks/${name}`, `/stacks/${name}/definition`, `/stacks/${name}/versions`, `/stacks/${name}/history`, "/queue", "/help", "/nowhere"];
 
+/// More files than a telephone is wide.
+const deep = Object.fromEntries(["one", "two", "three", "four"].map((word) => [`configuration/of/the/${word}.conf`, "x\n"]));
+
 before(async () => {
-  await makeStack(name, { "compose.yaml": "services:\n  web:\n    image: web\n    depends_on: [db]\n  db:\n    image: db\n", "run.sh": "#!/bin/sh\n" });
+  await makeStack(name, { "compose.yaml": "services:\n  web:\n    image: web\n    depends_on: [db]\n  db:\n    image: db\n", "run.sh": "#!/bin/sh\n", ...deep });
 });
 after(async () => {
   await removeStack(name);
@@ -70,6 +73,36 @@ test("files can be added, renamed and deleted on the bench", async (t) => {
   await page.getByRole("button", { name: /^conf\/web\.conf/ }).waitFor({ state: "detached" });
   await page.getByText("As saved in v1").waitFor();
 });
+
+for (const [word, width] of Object.entries({ wide: 1440, narrow: 390 })) {
+  test(`every dialog has its title and its way out in one line, from edge to edge, ${word}`, async (t) => {
+    const page = await openPage(t, { path: `/stacks/${name}`, width });
+    const looksRight = async (title) => {
+      const dialog = page.getByRole("dialog", { name: title });
+      const [whole, heading, close] = await Promise.all([dialog, dialog.getByRole("heading", { name: title }), dialog.getByRole("button", { name: "Close" })].map((part) => part.boundingBox()));
+      const gap = whole.x + whole.width - (close.x + close.width);
+      assert.ok(gap > 0 && gap < 20, `the way out of "${title}" ends ${gap} px before the edge`);
+      assert.ok(heading.height < 60 && close.y >= heading.y - 8 && close.y + close.height <= heading.y + heading.height + 8, `"${title}" and its way out stand in one line`);
+      await page.keyboard.press("Escape");
+      await dialog.waitFor({ state: "hidden" });
+    };
+    await page.getByLabel(`More for ${name}`).click();
+    await page.getByRole("button", { name: "Delete…" }).click();
+    await looksRight(`Delete ${name}?`);
+    await page.getByLabel(/^Account of/).click();
+    await page.getByRole("button", { name: "Change password" }).click();
+    await looksRight("Change your password");
+    await page.goto(`/stacks/${name}/definition`);
+    await page.getByRole("button", { name: "New file" }).click();
+    await looksRight("New file");
+    await page.getByRole("textbox", { name: "Text of compose.yaml" }).click();
+    await page.keyboard.press("Control+Home");
+    await page.keyboard.insertText("# mine\n");
+    await page.getByRole("button", { name: "What would happen?" }).click();
+    await looksRight("What an apply of these files would do");
+    await page.getByRole("button", { name: "Discard" }).click();
+  });
+}
 
 test("a port that a program of the host holds is named before the apply", async (t) => {
   const taken = unique("taken");

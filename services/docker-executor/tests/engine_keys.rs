@@ -7,7 +7,7 @@ mod real;
 mod support;
 
 use orrery_compose::{Files, LoadOptions, load};
-use orrery_contracts::Digest;
+use orrery_contracts::{Digest, PlanNote};
 use orrery_docker_executor::converge::{Memory, Script};
 use orrery_docker_executor::definition::{Desired, Folders, Identity, compile};
 use orrery_docker_executor::engine::{Engine, Scope};
@@ -164,5 +164,5 @@ async fn a_network_that_should_be_another_is_refused_at_its_place_and_stays() {
     let todo = plan::plan(&relabelled, &observed, &Circumstances { converged: 1, ..Circumstances::default() });
     assert!(todo.is_empty() && todo.refusals.is_empty());
     let note = format!("compose.yaml:8:3: labels.a of network {name} stays as it is: labels are given when it is made");
-    assert_eq!(todo.notes, [note]);
+    assert_eq!(todo.notes, [PlanNote::note(note)]);
 }

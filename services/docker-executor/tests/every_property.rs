@@ -7,7 +7,7 @@ mod schema_walk;
 mod support;
 
 use orrery_compose::Outcome;
-use orrery_docker_executor::definition::{BuildOrder, ContainerSpec, Desired, Folders, ImageSource, ServiceSpec, compile};
+use orrery_docker_executor::definition::{ContainerSpec, Desired, Folders, ImageSource, ServiceSpec, compile};
 use schema_walk::{definition, files, official, outcome, sample, useless, walk};
 use serde_json::{Value, json};
 
@@ -67,7 +67,7 @@ fn service(spec: &ServiceSpec) -> Value {
     let ServiceSpec { name, image, containers, needs, joins, start_first, may_finish, parallelism, probe } = spec;
     let source = match &image.source {
         ImageSource::Pull { policy, platform } => json!([policy, platform]),
-        ImageSource::Build(order) => build(order),
+        ImageSource::Build(order) => json!(format!("{order:?}")),
     };
     let rules = format!("{needs:?} {joins:?} {start_first} {may_finish} {parallelism} {probe:?}");
     json!([name, image.reference, source, containers.iter().map(container).collect::<Vec<_>>(), rules])
@@ -76,27 +76,4 @@ fn service(spec: &ServiceSpec) -> Value {
 fn container(spec: &ContainerSpec) -> Value {
     let ContainerSpec { name, service, number, body, networks, facts: _, platform, grace } = spec;
     json!([name, service, number, body, networks, platform, grace])
-}
-
-fn build(order: &BuildOrder) -> Value {
-    let BuildOrder {
-        tag,
-        aliases,
-        context,
-        dockerfile,
-        dockerfile_inline,
-        args,
-        target,
-        labels,
-        cache_from,
-        no_cache,
-        pull,
-        network,
-        extra_hosts,
-        shm_size,
-        platform,
-        always,
-    } = order;
-    let where_from = json!([tag, aliases, context, dockerfile, dockerfile_inline, args, target, labels, cache_from]);
-    json!([where_from, no_cache, pull, network, extra_hosts, shm_size, platform, always])
 }

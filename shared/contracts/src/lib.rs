@@ -35,7 +35,7 @@ pub use event::{
 pub use heads::{Desired, Installation, QueueMark, StackHead, VersionRecord};
 pub use ids::{CommandId, Digest, InvalidName, Name, StackId};
 pub use observed::{ContainerObservation, Drift, EngineMarker, Health, PublishedPort};
-pub use plan::{FieldChange, Plan, PlanAction, PlanKept, Verb};
+pub use plan::{FieldChange, Plan, PlanAction, PlanKept, PlanNote, Verb};
 pub use policy::{PolicyEntry, Quota, Role};
 pub use problem::{Code, Located, Problem, Severity};
 pub use stack::{StackFacts, StackStatus};

@@ -1,7 +1,12 @@
 //! The plan as people and programs see it: what would be done, to what, and why. How it is made is the executor's.
 
+use std::fmt;
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::Severity;
 
 /// The ordered actions that bring what is observed to what is desired; empty when they agree.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,7 +19,62 @@ pub struct Plan {
     #[serde(default)]
     pub kept: Vec<PlanKept>,
     /// What else is worth knowing: conflicts, values without effect.
-    pub notes: Vec<String>,
+    pub notes: Vec<PlanNote>,
+}
+
+/// Something that a plan says beside its actions. Plans of earlier releases hold plain texts here; they are read as notes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PlanNote {
+    /// How much it matters: with an `error` an apply would be refused.
+    pub severity: Severity,
+    /// What there is to say.
+    pub message: String,
+}
+
+impl PlanNote {
+    /// Why an apply would be refused.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, message: message.into() }
+    }
+
+    /// What is worth knowing.
+    pub fn note(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, message: message.into() }
+    }
+}
+
+impl<'de> Deserialize<'de> for PlanNote {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Written)
+    }
+}
+
+/// A note, or the text that earlier releases wrote. An untagged enum would do the same, and weighs a kilobyte in the page.
+struct Written;
+
+impl<'de> Visitor<'de> for Written {
+    type Value = PlanNote;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a note with its severity, or a text")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<PlanNote, E> {
+        Ok(PlanNote::note(text))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PlanNote, A::Error> {
+        let (mut severity, mut message) = (None, None);
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "severity" => severity = Some(map.next_value()?),
+                "message" => message = Some(map.next_value()?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        let missing = de::Error::missing_field;
+        Ok(PlanNote { severity: severity.ok_or_else(|| missing("severity"))?, message: message.ok_or_else(|| missing("message"))? })
+    }
 }
 
 /// One action of a plan.
@@ -82,4 +142,23 @@ pub struct FieldChange {
     pub from: Option<serde_json::Value>,
     /// What it becomes; null when it goes.
     pub to: Option<serde_json::Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Plan, PlanNote};
+
+    #[test]
+    fn notes_that_earlier_releases_wrote_as_texts_are_still_read() {
+        let written = json!({
+            "empty": true, "actions": [], "kept": [],
+            "notes": ["volumes stay: shop_data", {"severity": "error", "message": "port 80/tcp is held by another"}],
+        });
+        let plan: Plan = serde_json::from_value(written).unwrap();
+        assert_eq!(plan.notes, [PlanNote::note("volumes stay: shop_data"), PlanNote::error("port 80/tcp is held by another")]);
+        assert!(serde_json::from_value::<PlanNote>(json!({"severity": "error"})).is_err());
+        assert_eq!(serde_json::to_value(&plan.notes[0]).unwrap(), json!({"severity": "note", "message": "volumes stay: shop_data"}));
+    }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use orrery_contracts::{Plan, StepEntry, StepMessage, StepOutcome, Time, subjects};
+use orrery_contracts::{Plan, PlanNote, StepEntry, StepMessage, StepOutcome, Time, subjects};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -279,7 +279,7 @@ fn fitting(entry: StepEntry) -> StepEntry {
     match entry {
         StepEntry::Planned { plan } => {
             let mut notes = plan.notes;
-            notes.push("the plan is too long to be kept whole: what changes in each container is left out".into());
+            notes.push(PlanNote::note("the plan is too long to be kept whole: what changes in each container is left out"));
             let actions = plan.actions.into_iter().take(1000).map(|mut action| {
                 action.changes.clear();
                 action

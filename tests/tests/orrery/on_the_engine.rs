@@ -94,6 +94,22 @@ async fn what_was_changed_by_hand_is_seen_and_one_apply_puts_it_right() -> anyho
 }
 
 #[tokio::test]
+async fn what_an_apply_changes_in_place_is_no_drift() -> anyhow::Result<()> {
+    let orrery = Installation::start().await?;
+    let name = orrery.name("resized");
+    let limited = |memory: &str| replacing(sleepers(&["a"]), "compose.yaml", "labels:", &format!("mem_limit: {memory}\n    labels:"));
+    orrery.api.create(&name, &limited("64m")?).await?;
+    orrery.api.apply(&name, 1).await?;
+    let before = orrery.engine.of_project(&name).await?;
+    let version = orrery.api.save(&name, &limited("96m")?).await?;
+    orrery.api.apply(&name, version).await?;
+    let ids = |seen: &[orrery_tests::engine::Seen]| seen.iter().map(|seen| seen.id.clone()).collect::<Vec<_>>();
+    ensure!(ids(&orrery.engine.of_project(&name).await?) == ids(&before), "the container was replaced");
+    status_becomes(&orrery, &name, StackStatus::Running).await?;
+    orrery.end().await
+}
+
+#[tokio::test]
 async fn a_named_volume_outlives_the_stack_unless_it_is_asked_for() -> anyhow::Result<()> {
     let orrery = Installation::start().await?;
     let name = orrery.name("data");

@@ -1,7 +1,7 @@
 //! What an apply would do, told before anybody asks for it.
 
 use anyhow::ensure;
-use orrery_contracts::Status;
+use orrery_contracts::{PlanNote, Severity, Status};
 use orrery_tests::Installation;
 use serde_json::json;
 
@@ -31,7 +31,9 @@ async fn a_port_that_a_program_of_the_host_holds_is_named_before_the_apply() -> 
     orrery.api.create(&name, &web(port, "here", WELL)).await?;
     let holder = format!("(process {})", std::process::id());
     let plan = orrery.api.plan(&name, 1).await?;
-    ensure!(plan.notes.iter().any(|note| note.contains(&port.to_string()) && note.contains(&holder)), "{:#?}", plan.notes);
+    let told =
+        |note: &PlanNote| note.severity == Severity::Error && note.message.contains(&port.to_string()) && note.message.contains(&holder);
+    ensure!(plan.notes.iter().any(told), "{:#?}", plan.notes);
     let refused = orrery.api.write(&format!("/stacks/{name}/apply/1"), json!({})).await?;
     let refused = orrery.api.settled(&refused.id).await?;
     ensure!(refused.status == Status::Cancelled, "{refused:#?}");

@@ -103,7 +103,7 @@ fn Tiles() -> impl IntoView {
             </a>
             <section class="card tile">
                 <span class="quiet">"Host"</span>
-                <div class="big">{executors}" "<small>"of " {all} " executors there"</small></div>
+                <div class="big">{executors}" "<small>"of " {all} " executors"</small></div>
                 {move || if executors() == all() {
                     view! { <span class="faint">{machine}</span> }.into_any()
                 } else {
@@ -145,7 +145,7 @@ fn Attention() -> impl IntoView {
         view! {
             <tr>
                 <td><Status tone=tone word=word/></td>
-                <td><a class="name" href=Route::stack(id.clone()).path()>{stack.name}</a> " " <span class="quiet">{why}</span></td>
+                <td class="grow"><a class="name" href=Route::stack(id.clone()).path()>{stack.name}</a> " " <span class="quiet">{why}</span></td>
                 <td class="end">
                     {repair.map(|path| view! { <a class="btn small" href=path>"Repair"</a> " " })}
                     <a class="btn small" href=stack_path(&id, StackTab::Logs)>"Logs"</a>
@@ -160,7 +160,7 @@ fn Attention() -> impl IntoView {
                 view! { <p class="pad quiet">"Nothing. Everything that should run runs as its version says."</p> }.into_any()
             } else {
                 view! {
-                    <div class="scroll"><table>
+                    <div class="scroll"><table class="cards">
                         <thead class="seen-by-ear"><tr><th>"State"</th><th>"Stack"</th><th>"Ways out"</th></tr></thead>
                         <tbody>
                         {list.get().into_iter().map(row).collect_view()}
@@ -171,6 +171,18 @@ fn Attention() -> impl IntoView {
     }
 }
 
+/// `2 of 3`; a dash for a stack that has never run and so has none.
+pub(super) fn services(stack: &Stack) -> impl IntoView + use<> {
+    let services = stack.services;
+    let should_run = !matches!(stack.status, StackStatus::Created | StackStatus::Stopped);
+    let short = should_run && services.running < services.total;
+    let (running, of) = match services.total {
+        0 => (String::new(), "–".to_owned()),
+        total => (services.running.to_string(), format!(" of {total}")),
+    };
+    view! { <span class:warn-text=short>{running}</span><span class="faint">{of}</span> }
+}
+
 /// The stacks, each in a line; the whole list is a page of its own.
 #[component]
 fn Runs() -> impl IntoView {
@@ -179,11 +191,12 @@ fn Runs() -> impl IntoView {
     let some = move || stacks.with(|stacks| stacks.iter().take(12).cloned().collect::<Vec<_>>());
     let row = |stack: Stack| {
         let (tone, word) = words::stack_status(stack.status);
+        let none = stack.services.total == 0;
         view! {
             <tr>
                 <td class="grow"><a class="name" href=Route::stack(stack.id.to_string()).path()>{stack.name.clone()}</a></td>
                 <td><Status tone=tone word=word/></td>
-                <td class="num">{stack.services.running}<span class="faint">" of " {stack.services.total}</span></td>
+                <td class="num" class:wide=none>{services(&stack)}</td>
                 <td class="wide">{stack.current_version.map(|version| view! { <span class="tag brass">"v" {version}</span> })}</td>
                 <td class="wide quiet">{words::shorten(&stack.comment, 40)}</td>
             </tr>

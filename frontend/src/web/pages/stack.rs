@@ -35,6 +35,8 @@ pub(crate) struct This {
     pub(crate) stack: Memo<Option<Stack>>,
     /// Whether there is work on its definition that is not saved.
     pub(crate) unsaved: RwSignal<usize>,
+    /// Whether the question is open that is asked before it goes.
+    pub(crate) deleting: RwSignal<bool>,
 }
 
 impl This {
@@ -72,7 +74,7 @@ fn share(id: &str) -> This {
             unsaved.set(1);
         }
     });
-    let this = This { key: StoredValue::new(id.to_owned()), detail, versions, stack, unsaved };
+    let this = This { key: StoredValue::new(id.to_owned()), detail, versions, stack, unsaved, deleting: RwSignal::new(false) };
     keep_current(this);
     this
 }
@@ -126,7 +128,7 @@ pub(crate) fn StackPage(id: String) -> impl IntoView {
             view! {
                 <PageHead title><Head/></PageHead>
                 <FaultNote fault=this.detail.fault again=move |()| this.detail.again()/>
-                {move || if there.get() { view! { <Tabs/><Tab/> }.into_any() } else { view! { <div class="card"><Waiting/></div> }.into_any() }}
+                {move || if there.get() { view! { <Tabs/><Tab/><delete::DeleteDialog/> }.into_any() } else { view! { <div class="card"><Waiting/></div> }.into_any() }}
             }.into_any()
         }}
     }

@@ -1,7 +1,6 @@
 //! All stacks: a dense list that stays smooth with a thousand of them, filtered as one types.
 
 use leptos::prelude::*;
-use orrery_contracts::StackStatus;
 use orrery_contracts::rest::Stack;
 use wasm_bindgen::JsCast;
 
@@ -103,15 +102,13 @@ fn StackTable(shown: Memo<Vec<Stack>>) -> impl IntoView {
 #[component]
 fn StackRow(stack: Stack, owners: Memo<bool>) -> impl IntoView {
     let (tone, word) = words::stack_status(stack.status);
-    let services = stack.services;
-    let should_run = !matches!(stack.status, StackStatus::Created | StackStatus::Stopped);
-    let short = should_run && services.running < services.total;
+    let none = stack.services.total == 0;
     let newer = stack.current_version.is_none_or(|current| current < stack.latest_version) && stack.latest_version > 0;
     view! {
         <tr>
             <td class="grow"><a class="name" href=Route::stack(stack.id.to_string()).path()>{stack.name.clone()}</a></td>
             <td><Status tone=tone word=word/></td>
-            <td class="num"><span class:warn-text=short>{services.running}</span><span class="faint">" of " {services.total}</span></td>
+            <td class="num" class:wide=none>{super::home::services(&stack)}</td>
             <td class="wide">{stack.current_version.map(|version| view! { <span class="tag brass">"v" {version}</span> " " })}{newer.then(|| view! { <span class="tag">"v" {stack.latest_version} " waits to be applied"</span> })}</td>
             <td class="wide quiet clip-cell">{words::shorten(&stack.comment, 48)}</td>
             {move || owners.get().then(|| view! { <td class="wide quiet">{stack.owner.clone()}</td> })}

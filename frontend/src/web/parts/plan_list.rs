@@ -2,12 +2,12 @@
 
 use leptos::prelude::*;
 use orrery_contracts::rest::Step;
-use orrery_contracts::{PlanKept, Verb};
+use orrery_contracts::{PlanKept, PlanNote, Verb};
 
 use super::{FieldChanges, KeptLog, StepList};
 use crate::progress::{Progress, Row, Stage};
 use crate::web::clock;
-use crate::words::{self, Tone};
+use crate::words;
 
 #[component]
 pub(crate) fn ProgressList(#[prop(into)] progress: Signal<Progress>) -> impl IntoView {
@@ -18,7 +18,7 @@ pub(crate) fn ProgressList(#[prop(into)] progress: Signal<Progress>) -> impl Int
                 view! {
                     {(!kept.is_empty()).then(|| view! { <KeptRow kept/> })}
                     {rows.into_iter().map(|row| view! { <ActionRow row/> }).collect_view()}
-                    {(!others.is_empty()).then(|| view! { <li><span class="verb keep">"steps"</span><StepList steps=others/><span></span></li> })}
+                    {(!others.is_empty()).then(|| view! { <li><span class="verb keep">"steps"</span><div class="full"><StepList steps=others/></div></li> })}
                 }
             }}
         </ol>
@@ -101,13 +101,17 @@ fn StageWord(row: Row) -> impl IntoView {
 
 /// What else a plan says: a port that somebody holds, a value without effect.
 #[component]
-pub(crate) fn PlanNotes(notes: Vec<String>) -> impl IntoView {
+pub(crate) fn PlanNotes(notes: Vec<PlanNote>) -> impl IntoView {
     (!notes.is_empty()).then(|| {
-        let one = |note: String| {
-            let tone = words::note_tone(&note).class();
-            view! { <li><span class=format!("st {tone}") aria-hidden="true"></span><span>{note}</span></li> }
+        let one = |note: PlanNote| {
+            let tone = words::severity_tone(note.severity).class();
+            view! {
+                <li class=tone>
+                    <span class=format!("st {tone}") role="img" aria-label=words::severity(note.severity)></span>
+                    <span>{note.message}</span>
+                </li>
+            }
         };
-        let warns = notes.iter().any(|note| words::note_tone(note) == Tone::Warn);
-        view! { <ul class="notes head-notes" class:warn=warns aria-label="Notes on this plan">{notes.into_iter().map(one).collect_view()}</ul> }
+        view! { <ul class="notes head-notes" aria-label="Notes on this plan">{notes.into_iter().map(one).collect_view()}</ul> }
     })
 }

@@ -22,26 +22,61 @@ pub async fn create(
     At(path): At<StackPath>,
     Body(new): Body<NewVersion>,
 ) -> Answer<Accepted> {
-    let bundle = sources::named(&api, new.bundle, new.digest.as_ref()).await?;
-    let same = |action: &Action| matches!(action, Action::StackVersionCreate { source, .. } if source.digest() == bundle.digest());
-    let stack = match writer.subject(&api, &path.id, same).await? {
+    order_version(&api, &writer, &path, new, expected_version, Then::Stays).await
+}
+
+/// What becomes of a version that is made.
+#[derive(Clone, Copy)]
+pub(super) enum Then {
+    /// Nothing, until somebody applies it.
+    Stays,
+    /// It is applied by the same command.
+    Runs,
+}
+
+/// Orders the next version of a stack.
+pub(super) async fn order_version(
+    api: &Api,
+    writer: &Writer,
+    path: &StackPath,
+    new: NewVersion,
+    expected_version: Option<u32>,
+    then: Then,
+) -> Answer<Accepted> {
+    let bundle = sources::named(api, new.bundle, new.digest.as_ref()).await?;
+    let same = |action: &Action| match (then, action) {
+        (Then::Stays, Action::StackVersionCreate { source, .. }) | (Then::Runs, Action::StackDeploy { source, .. }) => {
+            source.digest() == bundle.digest()
+        }
+        _ => false,
+    };
+    let stack = match writer.subject(api, &path.id, same).await? {
         Subject::Stack(stack) => stack,
         Subject::Repeated(answer) => return Ok(*answer),
     };
-    checks::definition_is_valid(&bundle, &stack.project).await?;
-    let sent = sources::sent(&api, bundle).await?;
+    let kind = match then {
+        Then::Stays => {
+            checks::definition_is_valid(&bundle, &stack.project).await?;
+            CommandType::StackVersionCreate
+        }
+        Then::Runs => {
+            checks::definition_can_run(&bundle, &stack.project).await?;
+            CommandType::StackDeploy
+        }
+    };
+    let sent = sources::sent(api, bundle).await?;
     let payload = StackVersionCreate { bundle: sent.bundle, digest: sent.digest, comment: comment(new.comment)?, expected_version };
-    let order = Order::new(&writer, CommandType::StackVersionCreate, stack.id.to_string(), payload)?;
-    if let Some(before) = order.made_before(&api, &writer).await? {
+    let order = Order::new(writer, kind, stack.id.to_string(), payload)?;
+    if let Some(before) = order.made_before(api, writer).await? {
         return Ok(before);
     }
-    let next = next_version(&api, &stack, expected_version).await?;
-    order.place(&api, &writer, About::stack(&stack, Some(next))).await
+    let next = next_version(api, &stack, expected_version).await?;
+    order.place(api, writer, About::stack(&stack, Some(next))).await
 }
 
 /// The number of the next version, as it will be if nothing comes between; refused when somebody saved since the author
 /// looked.
-pub(crate) async fn next_version(api: &Api, stack: &Stack, seen: Option<u32>) -> Answer<u32> {
+async fn next_version(api: &Api, stack: &Stack, seen: Option<u32>) -> Answer<u32> {
     let latest = Expected::latest(api, stack).await?;
     let last = latest.as_ref().map_or(stack.latest_version, |latest| latest.version);
     match seen.filter(|seen| *seen != last) {

@@ -1,7 +1,7 @@
 //! From a bundle to what is desired: read, checked against the policy, compiled.
 
 use orrery_compose::{Files, LoadOptions, Problem, load};
-use orrery_contracts::{Bundle, Digest, Role};
+use orrery_contracts::{Bundle, Digest, PlanNote, Role, Severity};
 
 use crate::definition::{Desired, Folders, Identity, compile, policy};
 use crate::files::DataDir;
@@ -55,7 +55,18 @@ pub fn read_definition(data: &DataDir, identity: &Identity, bundle: &Bundle, dig
     }
     orrery_compose::problem::sort(&mut problems);
     if let Some(desired) = &mut desired {
-        desired.notes.extend(problems.iter().map(ToString::to_string));
+        desired
+            .notes
+            .extend(problems.iter().map(|problem| PlanNote { severity: severity(problem.severity), message: problem.to_string() }));
     }
     Reading { desired, problems }
+}
+
+/// How much a problem matters, in the words of the wire.
+pub(crate) fn severity(of: orrery_compose::Severity) -> Severity {
+    match of {
+        orrery_compose::Severity::Error => Severity::Error,
+        orrery_compose::Severity::Warning => Severity::Warning,
+        orrery_compose::Severity::Note => Severity::Note,
+    }
 }

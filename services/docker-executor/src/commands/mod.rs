@@ -19,6 +19,7 @@ use crate::definition::Desired;
 use crate::engine::{DockerEngine, Engine};
 use crate::files::DataDir;
 
+pub(crate) use definition::severity;
 pub use definition::{Reading, read_definition};
 pub(crate) use heads::now;
 pub(crate) use judge::identity as identity_of;

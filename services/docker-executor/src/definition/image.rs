@@ -1,7 +1,7 @@
 //! A service's image: pulled by name, or built from the bundle under a tag that names its content, so that what has not
 //! changed is not built again and an earlier version finds its image.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use orrery_compose::Service;
 use orrery_compose::model::{Build, PullPolicy};
@@ -47,11 +47,11 @@ pub struct BuildOrder {
     /// A Dockerfile that was written in the definition, or lies outside the context.
     pub dockerfile_inline: Option<String>,
     /// Build arguments.
-    pub args: HashMap<String, String>,
+    pub args: BTreeMap<String, String>,
     /// The stage to build.
     pub target: String,
     /// Labels of the image.
-    pub labels: HashMap<String, String>,
+    pub labels: BTreeMap<String, String>,
     /// Images to take layers from.
     pub cache_from: Vec<String>,
     /// Without a cache.
@@ -156,10 +156,9 @@ fn content(setting: &Setting<'_>, order: &BuildOrder) -> Digest {
     let prefix = if order.context.is_empty() { String::new() } else { format!("{}/", order.context) };
     let files: BTreeMap<&str, Digest> =
         setting.files.iter().filter_map(|(path, bytes)| Some((path.strip_prefix(&prefix)?, Digest::of(bytes)))).collect();
-    let sorted = |map: &HashMap<String, String>| map.clone().into_iter().collect::<BTreeMap<_, _>>();
     let all = json!({
-        "files": files, "dockerfile": order.dockerfile, "inline": order.dockerfile_inline, "args": sorted(&order.args),
-        "target": order.target, "labels": sorted(&order.labels), "network": order.network, "hosts": order.extra_hosts,
+        "files": files, "dockerfile": order.dockerfile, "inline": order.dockerfile_inline, "args": order.args,
+        "target": order.target, "labels": order.labels, "network": order.network, "hosts": order.extra_hosts,
         "shm_size": order.shm_size, "platform": order.platform,
     });
     Digest::of(all.to_string().as_bytes())

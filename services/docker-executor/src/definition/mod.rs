@@ -19,8 +19,8 @@ use bollard::models::{ContainerCreateBody, EndpointSettings, NetworkCreateReques
 use indexmap::IndexMap;
 use orrery_compose::Place;
 use orrery_compose::model::Condition;
-use orrery_contracts::PublishedPort;
 use orrery_contracts::heads::ServiceExpectation;
+use orrery_contracts::{PlanNote, PublishedPort};
 
 pub use compile::{Folders, compile};
 pub use facts::Facts;
@@ -45,7 +45,7 @@ pub struct Desired {
     /// Folders of the stack that must exist before anything is mounted.
     pub folders: BTreeSet<String>,
     /// What a person should know about it.
-    pub notes: Vec<String>,
+    pub notes: Vec<PlanNote>,
 }
 
 /// A service.

@@ -1,6 +1,6 @@
 //! Getting images: pulled layer by layer, or built with the output kept line by line.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use bollard::Docker;
 use bollard::errors::Error;
@@ -90,7 +90,7 @@ fn keep(log: &mut Vec<u8>, text: &str) {
 }
 
 fn options(order: &BuildOrder) -> BuildImageOptions {
-    let some = |map: &HashMap<String, String>| (!map.is_empty()).then(|| map.clone());
+    let some = |map: &BTreeMap<String, String>| (!map.is_empty()).then(|| map.clone().into_iter().collect());
     BuildImageOptions {
         dockerfile: order.dockerfile.clone(),
         t: Some(order.tag.clone()),

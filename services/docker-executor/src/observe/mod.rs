@@ -26,6 +26,9 @@ pub use container::observation;
 
 /// How long events of one container are gathered before it is looked at.
 const GATHER: Duration = Duration::from_millis(80);
+/// How often containers are looked at again that differ from their version: what is expected of them is written down when a
+/// convergence has ended, and no event tells of it.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How many questions are asked at once.
@@ -81,7 +84,12 @@ impl Observer {
         let mut known = self.list(epoch).await?;
         let mut waiting: BTreeSet<String> = BTreeSet::new();
         loop {
-            let pause = if waiting.is_empty() { Duration::from_secs(3600) } else { GATHER };
+            let drifted = || known.values().filter(|seen| !seen.drift.is_empty()).map(|seen| seen.id.clone());
+            let pause = match (waiting.is_empty(), drifted().next().is_none()) {
+                (false, _) => GATHER,
+                (true, false) => AGAIN,
+                (true, true) => Duration::from_secs(3600),
+            };
             tokio::select! {
                 event = events.recv() => match event {
                     Ok(ContainerEvent::Happened { id, .. }) => drop(waiting.insert(id)),
@@ -91,7 +99,8 @@ impl Observer {
                 },
                 () = async { drop(link.wait_for(|now| *now != connection).await) } => return Err(Broken::Broker("another connection".into())),
                 () = tokio::time::sleep(pause) => {
-                    let ids: Vec<String> = std::mem::take(&mut waiting).into_iter().collect();
+                    let ids: BTreeSet<String> = std::mem::take(&mut waiting).into_iter().chain(drifted()).collect();
+                    let ids: Vec<String> = ids.into_iter().collect();
                     self.tell(&ids, epoch, &mut known).await?;
                 }
             }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orrery_contracts::{Plan, PlanAction};
+use orrery_contracts::{Plan, PlanAction, PlanNote};
 
 use crate::engine::{Observed, Seen};
 
@@ -105,6 +105,6 @@ pub fn delete_plan(observed: &Observed, volumes: bool) -> Plan {
         }
     }
     let kept = !volumes && !stack.volumes.is_empty();
-    let notes = if kept { vec![format!("volumes stay: {}", stack.volumes.join(", "))] } else { Vec::new() };
+    let notes = if kept { vec![PlanNote::note(format!("volumes stay: {}", stack.volumes.join(", ")))] } else { Vec::new() };
     Plan { empty: actions.is_empty(), actions, notes, ..Plan::default() }
 }

@@ -11,7 +11,7 @@ mod slots;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use orrery_contracts::{FieldChange, Plan};
+use orrery_contracts::{FieldChange, Plan, PlanNote};
 
 use crate::definition::Desired;
 use crate::engine::{Observed, Seen};
@@ -53,7 +53,7 @@ pub struct Todo {
     /// Why it cannot be done; empty when it can.
     pub refusals: Vec<Refusal>,
     /// What else is worth knowing.
-    pub notes: Vec<String>,
+    pub notes: Vec<PlanNote>,
 }
 
 /// Something that stands in the way.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use orrery_contracts::{FieldChange, Plan, PlanAction, PlanKept};
+use orrery_contracts::{FieldChange, Plan, PlanAction, PlanKept, PlanNote};
 
 use super::{SlotAction, SlotWork, Todo};
 use crate::definition::Desired;
@@ -63,7 +63,7 @@ pub(super) fn shown(todo: &Todo, desired: &Desired) -> Plan {
     for name in &todo.stale_networks {
         draft.add("network.remove", name, None, "this version has no such network").after = before.clone();
     }
-    let notes = todo.refusals.iter().map(|refusal| refusal.message.clone()).chain(todo.notes.iter().cloned()).collect();
+    let notes = todo.refusals.iter().map(|refusal| PlanNote::error(&refusal.message)).chain(todo.notes.iter().cloned()).collect();
     Plan { empty: todo.is_empty(), actions: draft.actions, kept: draft.kept, notes }
 }
 

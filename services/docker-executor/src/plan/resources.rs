@@ -2,7 +2,7 @@
 //! they do not. One that differs is never destroyed.
 
 use orrery_compose::{Place, Problem};
-use orrery_contracts::FieldChange;
+use orrery_contracts::{FieldChange, PlanNote};
 use serde_json::Value;
 
 use super::{Refusal, Todo};
@@ -42,7 +42,8 @@ fn volume(name: &str, spec: &VolumeSpec, seen: Option<&SeenVolume>, owner: &str,
         }
         (false, Some(seen)) => {
             if !seen.ours {
-                todo.notes.push(format!("volume {name} was kept from an earlier stack, and is used again with what is in it"));
+                let message = format!("volume {name} was kept from an earlier stack, and is used again with what is in it");
+                todo.notes.push(PlanNote::note(message));
             }
             what.compare(seen.facts.as_ref(), &spec.facts, todo);
         }
@@ -66,7 +67,7 @@ impl Subject<'_> {
         } else if let Some(label) = labels.first() {
             let Self { kind, name, place } = self;
             let message = format!("{} of {kind} {name} stays as it is: labels are given when it is made", label.path);
-            todo.notes.push(Problem::note(place, message).to_string());
+            todo.notes.push(PlanNote::note(Problem::note(place, message).to_string()));
         }
     }
 

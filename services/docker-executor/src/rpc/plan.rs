@@ -2,11 +2,11 @@
 
 use async_nats::{Client, Message};
 use orrery_contracts::rpc::{Answer, PlanAnswer, PlanQuestion, PlanTarget};
-use orrery_contracts::{Bundle, Code, Digest, Located, Name, Plan, Problem, Role, Severity, StackHead, StackId};
+use orrery_contracts::{Bundle, Code, Digest, Located, Name, Plan, Problem, Role, StackHead, StackId};
 use orrery_queue::JudgeError;
 use orrery_queue::definitions::DefinitionError;
 
-use crate::commands::{DockerExecutor, identity_of, read_definition};
+use crate::commands::{DockerExecutor, identity_of, read_definition, severity};
 use crate::definition::Identity;
 use crate::engine::{Engine, EngineError, Scope};
 use crate::plan::{Circumstances, plan};
@@ -105,11 +105,7 @@ fn located(problem: orrery_compose::Problem) -> Located {
         path: problem.path,
         message: problem.message,
         hint: problem.hint,
-        severity: match problem.severity {
-            orrery_compose::Severity::Error => Severity::Error,
-            orrery_compose::Severity::Warning => Severity::Warning,
-            orrery_compose::Severity::Note => Severity::Note,
-        },
+        severity: severity(problem.severity),
     }
 }
 

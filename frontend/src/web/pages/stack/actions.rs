@@ -5,7 +5,6 @@ use leptos::task::spawn_local;
 use orrery_contracts::rest::Stack;
 use orrery_contracts::{Bundle, StackStatus};
 
-use super::delete::DeleteDialog;
 use super::{This, this};
 use crate::archive::tar;
 use crate::route::{Route, StackTab};
@@ -21,7 +20,6 @@ pub(super) fn StackActions(stack: Stack) -> impl IntoView {
     let act = act();
     let id = stack.id;
     let name = stack.name.clone();
-    let deleting = RwSignal::new(false);
     let nav = nav();
     let verb = move |verb: &'static str, word: &'static str| {
         view! { <button class="btn mid" disabled=move || act.busy.get() on:click=move |_| act.stack(id, verb)>{word}</button> }
@@ -32,26 +30,17 @@ pub(super) fn StackActions(stack: Stack) -> impl IntoView {
     view! {
         {(ran && stopped && !going).then(|| verb("start", "Start"))}
         {(ran && !stopped && !going).then(|| view! { {verb("restart", "Restart")} {verb("stop", "Stop")} })}
-        <More this name=name.clone() id=id.to_string() ran stopped act deleting/>
+        <More this name=name.clone() id=id.to_string() ran stopped act/>
         {move || nav.route.with(|route| match route {
             Route::Stack(_, StackTab::Definition) => None,
             Route::Stack(_, StackTab::Plan(_)) => Some("btn"),
             Route::Stack(..) | Route::Home | Route::Stacks | Route::NewStack | Route::Queue | Route::Command(_) | Route::Help | Route::Nowhere(_) => Some("btn main"),
         }).map(|class| view! { <a class=class href=this.tab(StackTab::Definition)>"Edit"</a> })}
-        <DeleteDialog open=deleting stack/>
     }
 }
 
 #[component]
-fn More(
-    this: This,
-    name: String,
-    id: String,
-    ran: bool,
-    stopped: bool,
-    act: crate::web::actions::Act,
-    deleting: RwSignal<bool>,
-) -> impl IntoView {
+fn More(this: This, name: String, id: String, ran: bool, stopped: bool, act: crate::web::actions::Act) -> impl IntoView {
     let nav = nav();
     let toasts = toasts();
     let open = RwSignal::new(false);
@@ -112,7 +101,7 @@ fn More(
                 <button class="item" on:click=copy>"Copy as a new stack"</button>
                 <button class="item" on:click=download>"Download as an archive"</button>
                 <hr/>
-                <button class="item bad" on:click=move |_| { open.set(false); deleting.set(true); }>"Delete…"</button>
+                <button class="item bad" on:click=move |_| { open.set(false); this.deleting.set(true); }>"Delete…"</button>
             </div>
         </details>
     }

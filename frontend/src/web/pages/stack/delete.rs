@@ -14,9 +14,13 @@ use crate::web::parts::Dialog;
 use crate::words;
 
 #[component]
-pub(super) fn DeleteDialog(open: RwSignal<bool>, stack: Stack) -> impl IntoView {
-    let title = format!("Delete {}?", stack.name);
-    view! { <Dialog open title><Question open stack=stack.clone()/></Dialog> }
+pub(super) fn DeleteDialog() -> impl IntoView {
+    let this = this();
+    let open = this.deleting;
+    let title =
+        Signal::derive(move || this.stack.with(|stack| stack.as_ref().map(|stack| format!("Delete {}?", stack.name)).unwrap_or_default()));
+    // The stack as it was when the question was asked: what is being written must not go when the stack changes.
+    view! { <Dialog open title>{this.stack.get_untracked().map(|stack| view! { <Question open stack/> })}</Dialog> }
 }
 
 /// The networks and volumes of the version that runs, or of the newest one.

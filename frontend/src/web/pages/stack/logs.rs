@@ -16,7 +16,8 @@ use crate::words;
 #[component]
 pub(super) fn LogsTab() -> impl IntoView {
     let this = this();
-    let log = RwSignal::new(LogLines::default());
+    let containers = this.detail.value.with_untracked(|detail| detail.as_ref().map(|detail| detail.containers.clone()).unwrap_or_default());
+    let log = RwSignal::new(LogLines::of(containers.into_iter().map(|container| container.service)));
     let paused = RwSignal::new(false);
     let state = RwSignal::new("connecting".to_owned());
     let path = format!("/stacks/{}/logs?follow=true&tail=200", crate::route::encode(&this.key.get_value()));

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use orrery_contracts::rest::{Command, Empty};
-use orrery_contracts::{Plan, Status as CommandStatus, Verb};
+use orrery_contracts::{Plan, Severity, Status as CommandStatus, Verb};
 
 use super::this;
 use crate::progress::Progress;
@@ -133,6 +133,7 @@ fn PlanShown(plan: Plan, version: u32, applied: Callback<Command>) -> impl IntoV
     let (verb, word) = if back { ("rollback", format!("Roll back to v{version}")) } else { ("apply", format!("Apply v{version}")) };
     let id = stack.map(|stack| stack.id);
     let empty = plan.empty;
+    let refused = plan.notes.iter().any(|note| note.severity == Severity::Error);
     let go = move |_| {
         if let Some(id) = id {
             act.converge(id, verb, version, move |command| applied.run(command));
@@ -147,14 +148,15 @@ fn PlanShown(plan: Plan, version: u32, applied: Callback<Command>) -> impl IntoV
             view! { <ProgressList progress=Signal::stored(progress)/> }.into_any()
         }}
         <footer>
-            <span class="quiet">{match (empty, never) {
-                (true, _) => "Nothing to do: what runs is what this version says.",
-                (false, true) => "This is the first time that it runs.",
-                (false, false) => "What runs now keeps running until what replaces it is well.",
+            <span class="quiet">{match (refused, empty, never) {
+                (true, _, _) => "As things are, it would be refused: see above.",
+                (false, true, _) => "Nothing to do: what runs is what this version says.",
+                (false, false, true) => "This is the first time that it runs.",
+                (false, false, false) => "What runs now keeps running until what replaces it is well.",
             }}</span>
             <span class="push row">
                 <a class="btn" href=this.tab(StackTab::Definition)>"Back to the files"</a>
-                <button class=if empty { "btn" } else { "btn main" } aria-busy=move || act.busy.get().then_some("true") on:click=go>{word}</button>
+                <button class=if empty || refused { "btn" } else { "btn main" } aria-busy=move || act.busy.get().then_some("true") on:click=go>{word}</button>
             </span>
         </footer>
     }

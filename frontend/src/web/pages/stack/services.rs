@@ -90,9 +90,9 @@ fn OneService(row: ServiceRow) -> impl IntoView {
         <tr>
             <td><span class="name">{row.name.clone()}</span> {many.then(|| view! { <span class="faint num">" × " {row.containers.len()}</span> })} {stray.then(|| view! { " " <span class="tag warn">"not in this version"</span> })}</td>
             <td><Status tone=tone word=word/></td>
-            <td class="mono wide">{words::shorten(&image, 44)}</td>
+            <td class="mono wide">{if image.is_empty() { dash().into_any() } else { words::shorten(&image, 44).into_any() }}</td>
             <td><Ports ports/></td>
-            <td class="num wide faint">{since.map(clock::ago).map(|ago| view! { {ago} })}</td>
+            <td class="num wide faint">{since.map_or_else(|| dash().into_any(), |since| view! { {clock::ago(since)} }.into_any())}</td>
         </tr>
         {details.map(|containers| containers.into_iter().map(|container| {
             let (tone, word) = words::container_state(&container);
@@ -100,6 +100,11 @@ fn OneService(row: ServiceRow) -> impl IntoView {
         }).collect_view())}
         {(!drift.is_empty()).then(|| view! { <tr><td></td><td colspan="4"><Drifted drift/></td></tr> })}
     }
+}
+
+/// What is not known.
+fn dash() -> impl IntoView {
+    view! { <span class="faint">"–"</span> }
 }
 
 /// What differs from the version, field by field.

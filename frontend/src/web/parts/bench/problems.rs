@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::BenchState;
-use crate::words::plural;
+use crate::words::{self, plural};
 
 #[component]
 pub(super) fn ProblemList(state: BenchState) -> impl IntoView {
@@ -31,7 +31,7 @@ pub(super) fn ProblemList(state: BenchState) -> impl IntoView {
                     let (file, line, column) = (problem.file.clone(), problem.line, problem.column);
                     view! {
                         <li><button type="button" on:click=move |_| open(file.clone(), line, column)>
-                            <span class=format!("st {}", problem.severity.tone().class()) role="img" aria-label=problem.severity.word()></span>
+                            <span class=format!("st {}", words::severity_tone(problem.severity).class()) role="img" aria-label=words::severity(problem.severity)></span>
                             <span>{problem.message.clone()} {problem.hint.clone().map(|hint| view! { " " <span class="quiet">{hint}</span> })}</span>
                             <span class="faint num mono nowrap">{problem.file.clone()} ":" {problem.line}</span>
                         </button></li>

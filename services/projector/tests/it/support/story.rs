@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use orrery_contracts::heads::ServiceExpectation;
 use orrery_contracts::{
-    CancelRequest, Change, ContainerObservation, Desired, Digest, EngineMarker, Failure, Health, Plan, StackChange, StackEvent, StackId,
-    StepEntry, StepMessage, StepOutcome, Time, TransitionMessage, subjects,
+    CancelRequest, Change, ContainerObservation, Desired, Digest, EngineMarker, Failure, Health, Plan, PlanNote, StackChange, StackEvent,
+    StackId, StepEntry, StepMessage, StepOutcome, Time, TransitionMessage, subjects,
 };
 use orrery_projector::message::{Message, Stream};
 use serde_json::{Value, json};
@@ -124,7 +124,7 @@ impl Story {
     }
 
     pub fn planned(&mut self, seq: u64, attempt: u32) -> u64 {
-        let plan = Plan { empty: false, notes: vec!["a note".into()], ..Plan::default() };
+        let plan = Plan { empty: false, notes: vec![PlanNote::note("a note")], ..Plan::default() };
         self.step(seq, attempt, 1, 0, StepEntry::Planned { plan })
     }
 
