@@ -61,12 +61,13 @@ pub async fn metrics(State(api): State<Api>, _: Principal) -> ([(HeaderName, &'s
 
 /// Keeps the instruments told, until the end of the process.
 pub async fn tell(api: Api, instruments: orrery_instruments::Readiness) {
-    instruments.started();
     while !api.ending.is_cancelled() {
         let now = readiness(&api).await;
         for part in ["broker", "database", "rights"] {
             instruments.set(part, now.waiting_for.iter().find(|waiting| waiting.what == part).map(|waiting| waiting.detail.clone()));
         }
+        // Not before it is known what is missing: who waits for readiness would go on at once.
+        instruments.started();
         let pause = if now.ready { 2000 } else { 200 };
         tokio::select! {
             () = api.ending.cancelled() => return,

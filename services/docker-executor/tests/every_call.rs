@@ -73,10 +73,9 @@ impl Stage {
     /// Waits until a command has stopped, in one way or another.
     async fn stopped(&self, seq: u64) -> Change {
         for _ in 0..100_000 {
-            if let Some(last) = self.last(seq).filter(|last| last.change.status() != Status::Running) {
-                if !matches!(last.change, Change::Pending {}) {
-                    return last.change;
-                }
+            let stopped = |last: &TransitionMessage| !matches!(last.change.status(), Status::Running | Status::Pending);
+            if let Some(last) = self.last(seq).filter(stopped) {
+                return last.change;
             }
             sleep(Duration::from_millis(10)).await;
         }

@@ -53,7 +53,7 @@ pub(crate) enum Refused {
     /// The subject has been written, and is written once.
     Taken,
     /// The last message of the subject is another one than was expected: this one, or none.
-    WrongLast(Option<Item>),
+    WrongLast(Option<Box<Item>>),
 }
 
 /// The streams.
@@ -67,7 +67,7 @@ impl Streams {
         let last = stream.on.get(subject).and_then(|places| places.last()).and_then(|place| stream.items.get(*place));
         let expected = headers.get(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE).and_then(|text| text.as_str().parse::<u64>().ok());
         if expected.is_some_and(|expected| expected != last.map_or(0, |last| last.seq)) {
-            return Err(Refused::WrongLast(last.cloned()));
+            return Err(Refused::WrongLast(last.cloned().map(Box::new)));
         }
         if last.is_some() && once(&name) {
             return Err(Refused::Taken);
