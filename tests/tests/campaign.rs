@@ -185,6 +185,7 @@ async fn whoever_dies_whenever_an_apply_ends_well() -> anyhow::Result<()> {
     let (stack, seq, published) = begin(&orrery, "calm").await?;
     let unharmed = Trial { stack, seq, published, killed: published };
     is_well(&orrery, &unharmed).await?;
+    orrery.api.done(&format!("/stacks/{}/delete", unharmed.stack), json!({})).await?;
     let history = History::of(&orrery, since).await?;
     let length = Life::of(&history, seq).events.last().map(|(when, ..)| *when - published).context("no events")?;
     let length = Duration::try_from(length).unwrap_or(Duration::from_secs(3));
@@ -199,6 +200,7 @@ async fn whoever_dies_whenever_an_apply_ends_well() -> anyhow::Result<()> {
             victim.dies_and_comes_back(&mut orrery).await?;
             let trial = Trial { stack, seq, published, killed };
             is_well(&orrery, &trial).await.with_context(|| format!("{} was killed {moment:?} after the POST", victim.name()))?;
+            orrery.api.done(&format!("/stacks/{}/delete", trial.stack), json!({})).await?;
             trials.push((victim, trial));
         }
     }
