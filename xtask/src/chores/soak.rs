@@ -58,7 +58,7 @@ const SWEEPS: [Sweep; 3] = [
 ];
 
 /// A seed that is new each time: the number of seconds since 1970.
-pub(crate) fn fresh_seed() -> u64 {
+fn fresh_seed() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.as_secs())
 }
 
@@ -97,7 +97,9 @@ impl Sweep {
         let began = Instant::now();
         let mut command = shell::command(nextest);
         command
-            .args(["nextest", "run", "--profile", "soak", "--package", self.package, "--no-capture", "--color=never", self.test])
+            // Out of the whole workspace, as the tests are built: of one package alone the dependencies would be others.
+            .args(["nextest", "run", "--profile", "soak", "--workspace", "--no-capture", "--color=never", "-E"])
+            .arg(format!("package({}) and test({})", self.package, self.test))
             .current_dir(folders::repository())
             .envs(self.settings.iter().copied())
             .env("ORRERY_SEED", seed.to_string())

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use super::{images, schemas, soak, sqlx, tidy, web};
+use super::{images, schemas, sqlx, tidy, web};
 use crate::chores::browser;
 use crate::say;
 use crate::shell;
@@ -119,7 +119,8 @@ fn lints() -> Result<()> {
 fn rust_tests(nextest: &std::path::Path, tools: &Tools, filter: Option<&str>) -> Result<Tally> {
     say::step("tests", "building");
     cargo::build(&["--all-targets"])?;
-    let seed = std::env::var("ORRERY_SEED").unwrap_or_else(|_| soak::fresh_seed().to_string());
+    // The same sample for the same tree: what is new is for the soak to find.
+    let seed = std::env::var("ORRERY_SEED").unwrap_or_else(|_| "1".to_owned());
     say::step("tests", &format!("what they draw by chance comes from ORRERY_SEED={seed}"));
     let mut command = Command::new(nextest);
     command
