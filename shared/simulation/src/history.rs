@@ -13,6 +13,7 @@ use crate::cast::{Cast, Place};
 use crate::people::{self, Wish};
 use crate::reference::Broken;
 use crate::state::Weather;
+use crate::sweep::Sums;
 use crate::wire::Wire;
 use crate::world::{ENGINES, HOSTS, World};
 
@@ -48,22 +49,8 @@ pub struct Plan {
 pub struct Report {
     /// The plan's seed.
     pub seed: u64,
-    /// Steps: each question to the broker or an engine, each delivery, each fault.
-    pub steps: u64,
-    /// Commands that were accepted.
-    pub commands: u64,
-    /// Commands that ended well.
-    pub done: u64,
-    /// Processes that were killed.
-    pub kills: u64,
-    /// Processes that were frozen.
-    pub freezes: u64,
-    /// Connections that were cut.
-    pub cuts: u64,
-    /// Executors that were started beside one that still lived.
-    pub rivals: u64,
-    /// Executors that left because another one had taken over.
-    pub overtaken: u64,
+    /// What happened, counted.
+    pub sums: Sums,
     /// A hash over everything that happened, in order.
     pub trace: u64,
     /// The promise that was broken, when one was.
@@ -365,14 +352,17 @@ impl<'a, C: Cast> History<'a, C> {
         let (commands, done) = state.reference.counts();
         Report {
             seed: self.plan.seed,
-            steps: state.steps,
-            commands,
-            done,
-            kills: self.kills,
-            freezes: self.freezes,
-            cuts: self.cuts,
-            rivals: self.rivals,
-            overtaken: self.overtaken,
+            sums: Sums {
+                histories: 1,
+                steps: state.steps,
+                commands,
+                done,
+                kills: self.kills,
+                freezes: self.freezes,
+                cuts: self.cuts,
+                rivals: self.rivals,
+                overtaken: self.overtaken,
+            },
             trace: state.trace,
             broken: state.broken.clone(),
             story: state.story.clone().unwrap_or_default(),

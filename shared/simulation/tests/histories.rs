@@ -12,7 +12,7 @@ fn history(seed: u64, control: Control) -> Report {
 
 #[test]
 fn no_promise_is_broken_in_a_million_steps() {
-    let sums = sweep("histories", &Toys, STEPS, 1_000_000);
+    let Some(sums) = sweep("histories", &Toys, STEPS, 1_000_000) else { return };
     assert!(sums.kills > 100 && sums.cuts > 100 && sums.rivals > 100 && sums.overtaken > 10, "nothing was tried: {sums:?}");
     assert!(sums.commands > 1000 && sums.done * 4 > sums.commands, "nothing was done: {sums:?}");
 }
