@@ -32,6 +32,14 @@ export async function closeBrowser() {
   browser = undefined;
 }
 
+/// The windows of the running test.
+const open = new Set();
+
+async function closePages() {
+  await Promise.all([...open].map((context) => context.close()));
+  open.clear();
+}
+
 /// Answers that are part of the story, and that the browser puts on its console all the same.
 const EXPECTED = [/\/auth\/me\b.*\b401\b/, /\/auth\/login\b.*\b401\b/];
 
@@ -49,8 +57,9 @@ export async function openPage(t, { path = "/", signedIn = true, width = 1440, h
     const known = [...EXPECTED, ...expected].some((pattern) => pattern.test(line));
     if (message.type() === "error" && !known) errors.push(line);
   });
+  open.add(context);
   t.after(async () => {
-    await context.close();
+    await closePages();
     assert.deepEqual(errors, [], "the console must stay free of errors");
   });
   await page.goto(path);
@@ -121,17 +130,21 @@ export async function makeStack(name, files) {
   return made.stack_id;
 }
 
+/// Removes what a test made. Its pages are closed before: one that still showed the stack would ask for it again, and the
+/// 404 that is right then would stand on its console.
 export async function removeStack(name) {
+  await closePages();
   const { items } = await api("GET", "/stacks?limit=500");
   if (items.some((stack) => stack.name === name)) await command(`/stacks/${name}/delete`, { volumes: true });
 }
 
 export async function freePort() {
+  // Below the ports that the system gives to outgoing connections: none of them takes it in between.
+  const port = 12_000 + Math.floor(Math.random() * 20_000);
   return new Promise((done) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => done(port));
-    });
+    const server = createServer();
+    server.once("error", () => done(freePort()));
+    server.listen(port, "127.0.0.1", () => server.close(() => done(port)));
   });
 }
 

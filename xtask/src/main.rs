@@ -8,6 +8,7 @@
 
 mod chores;
 mod folders;
+mod free_port;
 mod installation;
 mod interrupt;
 mod processes;

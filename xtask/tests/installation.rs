@@ -14,6 +14,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+#[path = "../src/free_port.rs"]
+mod free_port;
+
+use free_port::free_port;
+
 const NAMES: [&str; 6] = ["postgres", "nats", "projector", "docker-executor", "libvirt-executor", "api"];
 
 /// A data folder and an address of its own; whatever still runs at the end is stopped.
@@ -25,8 +30,7 @@ struct Installation {
 impl Installation {
     fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("orrery-xtask-").tempdir_in("/var/tmp").unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { folder, listen: format!("127.0.0.1:{port}") }
+        Self { folder, listen: format!("127.0.0.1:{}", free_port()) }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -138,7 +138,7 @@ async fn the_real_engine_conforms() {
     let engine = real::engine().await;
     let name = real::unique("conform");
     let _project = real::Project(name.clone());
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = orrery_nats::port::any().unwrap();
     conforms(&engine, &name, port).await;
 }
 

@@ -43,7 +43,7 @@ fn job(name: &str) -> Service {
 }
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    orrery_nats::port::any().unwrap()
 }
 
 async fn up(engine: &DockerEngine, desired: &orrery_docker_executor::definition::Desired) -> Vec<(String, String)> {

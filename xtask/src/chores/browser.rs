@@ -1,7 +1,6 @@
 //! The page in a real Chromium, in front of an installation of its own in a folder of its own: its tests, by Node's test
 //! runner, and its pictures.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -9,6 +8,7 @@ use anyhow::{Context, Result};
 
 use super::test::{Tally, tallied};
 use crate::folders::{self, Data};
+use crate::free_port::free_port;
 use crate::shell;
 use crate::tools::{browser, cargo, npm};
 
@@ -30,7 +30,7 @@ impl Installation {
         npm::install(&scripts())?;
         let chromium = browser::find_or_install()?;
         let folder = tempfile::Builder::new().prefix("orrery-browser-").tempdir_in("/var/tmp")?;
-        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let listen = format!("127.0.0.1:{}", free_port());
         let installation = Self { data: Data::at(folder.path()), listen, chromium };
         installation.xtask(&["up", "--detach", "--no-build"])?;
         let outcome = used(&installation);
