@@ -46,13 +46,25 @@ pub fn install(layout: &Layout, settings: &Settings) -> Result<bool, NatsError> 
 
 /// The whole configuration.
 fn render(layout: &Layout, settings: &Settings, publishers: &[Publisher]) -> Result<String, NatsError> {
-    Ok(TEMPLATE
+    Ok(filled(layout, settings, &accounts(layout, publishers)?))
+}
+
+/// The configuration of a broker that has one user, who may do everything with the streams.
+pub(crate) fn render_for_recovery(layout: &Layout, settings: &Settings, user: &str, hash: &str) -> String {
+    let accounts = format!(
+        "  SYS {{}}\n  ORRERY {{\n    jetstream: enabled\n    users: [\n      {{ user: \"{user}\", password: \"{hash}\" }}\n    ]\n  }}\n"
+    );
+    filled(layout, settings, &accounts)
+}
+
+fn filled(layout: &Layout, settings: &Settings, accounts: &str) -> String {
+    TEMPLATE
         .replace("{{listen}}", &format!("{}:{}", settings.host, settings.port))
         .replace("{{pid_file}}", &quoted(&layout.pid_file()))
         .replace("{{store}}", &quoted(&layout.store()))
         .replace("{{max_file_store}}", &settings.max_file_store.to_string())
         .replace("{{tls}}", &tls(settings.tls.as_ref()))
-        .replace("{{accounts}}", &accounts(layout, publishers)?))
+        .replace("{{accounts}}", accounts)
 }
 
 fn accounts(layout: &Layout, publishers: &[Publisher]) -> Result<String, NatsError> {

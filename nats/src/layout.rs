@@ -46,6 +46,16 @@ impl Layout {
         self.broker().join("nats-server.pid")
     }
 
+    /// The configuration of a broker for a recovery.
+    pub fn recovery_config(&self) -> PathBuf {
+        self.broker().join("recovery.conf")
+    }
+
+    /// The password of the one user of that broker.
+    pub fn recovery_password(&self) -> PathBuf {
+        self.broker().join("recovery.password")
+    }
+
     /// The folder of the users' passwords.
     pub fn users(&self) -> PathBuf {
         self.broker().join("users")

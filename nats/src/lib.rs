@@ -15,6 +15,7 @@ pub mod port;
 pub mod provision;
 pub mod publishers;
 pub mod readme;
+pub mod recovery;
 pub mod reload;
 pub mod secrets;
 pub mod server;

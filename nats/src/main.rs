@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use orrery_nats::{Layout, config, port, publishers, readme, reload, server, settings};
+use orrery_nats::{Layout, config, port, publishers, readme, recovery, reload, server, settings};
 use settings::{Settings, Tls};
 
 #[derive(Parser)]
@@ -36,6 +36,10 @@ enum Action {
         #[arg(long, env = "ORRERY_ENGINES", default_value = orrery_nats::provision::ALL_ENGINES)]
         engines: String,
     },
+    /// Write the configuration of a broker for a recovery, and print where it will be.
+    PrepareRecovery,
+    /// Take that configuration and its password away.
+    ClearRecovery,
     /// Say which nats-server is used.
     FindServer,
     /// Renew the permissions table of a README.
@@ -80,6 +84,11 @@ async fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Action::PrepareRecovery => {
+            println!("{}", serde_json::to_string(&recovery::prepare(&layout)?)?);
+            Ok(())
+        }
+        Action::ClearRecovery => Ok(recovery::clear(&layout)?),
         Action::FindServer => {
             println!("{}", server::find()?.display());
             Ok(())

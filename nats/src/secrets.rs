@@ -51,11 +51,15 @@ pub fn hash_at(path: &Path, user: &str, password: &str) -> Result<String, NatsEr
     {
         return Ok(known.trim().to_owned());
     }
-    let hash = bcrypt::hash_with_result(password, HASH_COST)
-        .map_err(|source| NatsError::Hash { user: user.to_owned(), source })?
-        .format_for_version(bcrypt::Version::TwoA);
+    let hash = new_hash(user, password)?;
     write_private(path, &hash)?;
     Ok(hash)
+}
+
+/// A hash of `password` for the configuration.
+pub fn new_hash(user: &str, password: &str) -> Result<String, NatsError> {
+    let hashed = bcrypt::hash_with_result(password, HASH_COST).map_err(|source| NatsError::Hash { user: user.to_owned(), source })?;
+    Ok(hashed.format_for_version(bcrypt::Version::TwoA))
 }
 
 /// A file's text, or nothing where there is no file.

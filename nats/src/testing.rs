@@ -3,7 +3,7 @@
 //! Tests may kill and start it again; its data stays until the value is dropped.
 
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::port;
 use crate::provision;
 
 use crate::publishers;
+use crate::recovery::{self, Prepared};
 use crate::reload;
 use crate::server;
 use crate::settings::{Settings, Tls};
@@ -30,6 +31,7 @@ pub struct Broker {
     folder: TempDir,
     settings: Settings,
     process: Option<Child>,
+    disk: Option<SmallDisk>,
 }
 
 impl Broker {
@@ -45,10 +47,26 @@ impl Broker {
 
     async fn with(settings: Settings) -> Result<Self, NatsError> {
         let folder = tempfile::Builder::new().prefix("orrery-nats-").tempdir().map_err(NatsError::file("create", std::env::temp_dir()))?;
-        let mut broker = Self { folder, settings, process: None };
+        let mut broker = Self { folder, settings, process: None, disk: None };
         config::install(&broker.layout(), &broker.settings)?;
         broker.start().await?;
         Ok(broker)
+    }
+
+    /// A provisioned broker whose store is a disk of its own, of so many megabytes.
+    pub async fn on_a_disk_of(megabytes: u32) -> Result<Self, NatsError> {
+        let folder = tempfile::Builder::new().prefix("orrery-nats-").tempdir().map_err(NatsError::file("create", std::env::temp_dir()))?;
+        let mut broker = Self { folder, settings: Settings::on_port(port::any()?), process: None, disk: None };
+        config::install(&broker.layout(), &broker.settings)?;
+        broker.disk = Some(SmallDisk::mount(&broker.layout().store(), megabytes).await?);
+        broker.start().await?;
+        provision::provision(&broker.layout(), provision::ALL_ENGINES).await?;
+        Ok(broker)
+    }
+
+    /// The small disk, when it has one.
+    pub fn disk(&self) -> Option<&SmallDisk> {
+        self.disk.as_ref()
     }
 
     /// A broker with its streams, buckets and the installation's record.
@@ -101,26 +119,43 @@ impl Broker {
 
     /// Starts it, after [`Self::kill`] or [`Self::stop`]; the data is still there.
     pub async fn start(&mut self) -> Result<(), NatsError> {
-        let log_path = self.folder.path().join("nats-server.log");
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(&log_path).map_err(NatsError::file("open", &log_path))?;
-        let program = server::find()?;
-        let child = Command::new(&program)
-            .arg("-c")
-            .arg(self.layout().config())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .map_err(NatsError::file("run", program))?;
+        let mut child = self.spawn(&self.layout().config())?;
+        self.answers(&mut child, self.settings.port).await?;
         self.process = Some(child);
+        Ok(())
+    }
+
+    /// Ends it, and opens its store for a recovery and for nobody else.
+    pub async fn open_for_recovery(&mut self) -> Result<OpenForRecovery, NatsError> {
+        self.stop()?;
+        let prepared = recovery::prepare(&self.layout())?;
+        let mut child = self.spawn(&prepared.config)?;
+        let port = prepared.url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default();
+        let answers = self.answers(&mut child, port).await;
+        let open = OpenForRecovery { prepared, process: child, layout: self.layout() };
+        answers.map(|()| open)
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("nats-server.log")
+    }
+
+    fn spawn(&self, config: &Path) -> Result<Child, NatsError> {
+        let path = self.log_path();
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(NatsError::file("open", &path))?;
+        let program = server::find()?;
+        let mut command = self.disk.as_ref().map_or_else(|| Command::new(&program), |disk| disk.command(&program));
+        command.arg("-c").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.spawn().map_err(NatsError::file("run", program))
+    }
+
+    async fn answers(&self, child: &mut Child, port: u16) -> Result<(), NatsError> {
         let deadline = Instant::now() + READY_WITHIN;
-        while !self.answers() {
-            let gone = match &mut self.process {
-                Some(child) => !matches!(child.try_wait(), Ok(None)),
-                None => true,
-            };
-            if gone || Instant::now() > deadline {
-                return Err(NatsError::NotReady { detail: std::fs::read_to_string(&log_path).unwrap_or_default() });
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if !matches!(child.try_wait(), Ok(None)) || Instant::now() > deadline {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(NatsError::NotReady { detail: self.log() });
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -146,11 +181,7 @@ impl Broker {
 
     /// The log that it wrote so far.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("nats-server.log")).unwrap_or_default()
-    }
-
-    fn answers(&self) -> bool {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, self.settings.port)).is_ok()
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
     fn signal(&self, signal: &str) -> Result<(), NatsError> {
@@ -167,4 +198,104 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The store of a broker, open for a recovery; closed with the value.
+#[derive(Debug)]
+pub struct OpenForRecovery {
+    /// Where it is, and who may come in.
+    pub prepared: Prepared,
+    process: Child,
+    layout: Layout,
+}
+
+impl OpenForRecovery {
+    /// Ends it with SIGTERM and waits.
+    pub fn close(mut self) -> Result<(), NatsError> {
+        let pid = self.process.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().map_err(NatsError::file("run", "kill"))?;
+        self.process.wait().map_err(NatsError::file("wait for", "nats-server"))?;
+        recovery::clear(&self.layout)
+    }
+}
+
+impl Drop for OpenForRecovery {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A file system in memory that only this broker and its keeper see; gone with the value.
+#[derive(Debug)]
+pub struct SmallDisk {
+    keeper: Child,
+    path: PathBuf,
+}
+
+impl SmallDisk {
+    /// Mounts it in a namespace of its own, which a process that does nothing keeps.
+    async fn mount(path: &Path, megabytes: u32) -> Result<Self, NatsError> {
+        let script = format!("mount -t tmpfs -o size={megabytes}m tmpfs '{}' && echo mounted && exec sleep infinity", path.display());
+        let mut command = Command::new("unshare");
+        command.args(namespaces()).args(["sh", "-c", &script]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut keeper = command.spawn().map_err(NatsError::file("run", "unshare"))?;
+        let mut said = [0_u8; 7];
+        let heard = keeper.stdout.as_mut().map(|out| std::io::Read::read_exact(out, &mut said));
+        let disk = Self { keeper, path: path.to_owned() };
+        match heard {
+            Some(Ok(())) => Ok(disk),
+            Some(Err(error)) => Err(NatsError::file("mount a disk on", path)(error)),
+            None => Err(NatsError::NotReady { detail: "the keeper of the disk says nothing".to_owned() }),
+        }
+    }
+
+    /// A program that sees the disk.
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.keeper.id().to_string()]);
+        if !is_root() {
+            command.args(["--user", "--preserve-credentials"]);
+        }
+        command.arg("--mount").arg(program);
+        command
+    }
+
+    /// Takes all the room that is left.
+    pub fn fill(&self) {
+        let _ = self.run(&["dd", "if=/dev/zero", &format!("of={}", self.ballast()), "bs=4096"]);
+    }
+
+    /// Gives it back.
+    pub fn free(&self) -> Result<(), NatsError> {
+        self.run(&["rm", &self.ballast()])
+    }
+
+    fn ballast(&self) -> String {
+        self.path.join("ballast").display().to_string()
+    }
+
+    fn run(&self, command: &[&str]) -> Result<(), NatsError> {
+        let [program, arguments @ ..] = command else { return Ok(()) };
+        let mut command = self.command(Path::new(program));
+        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().map(drop).map_err(NatsError::file("run", program))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+    }
+}
+
+/// Who is not root is it in a namespace of users of his own.
+fn namespaces() -> &'static [&'static str] {
+    if is_root() { &["--mount"] } else { &["--user", "--map-root-user", "--mount"] }
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }

@@ -19,7 +19,7 @@ mod tools;
 
 use clap::{Parser, Subcommand};
 
-use installation::{down, logs, restart, status, up};
+use installation::{down, logs, recover, restart, status, up};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", version, about = "Every chore of the project")]
@@ -38,6 +38,8 @@ enum Chore {
     Status(status::Status),
     /// Start one process again; it may be dead.
     Restart(restart::Restart),
+    /// Put back what the broker lost, and start again; what runs is stopped meanwhile.
+    Recover,
     /// Show the log of one process, or of all.
     Logs(logs::Logs),
     /// Set up the same and run every check and test.
@@ -69,6 +71,7 @@ fn main() -> std::process::ExitCode {
         Chore::Down => down::run(),
         Chore::Status(status) => status.run(),
         Chore::Restart(restart) => restart.run(),
+        Chore::Recover => recover::run(),
         Chore::Logs(logs) => logs.run(),
         Chore::Test(test) | Chore::Ci(test) => test.run(),
         Chore::Tidy => chores::tidy::run(),

@@ -203,6 +203,92 @@ fn in_the_foreground_an_interrupt_stops_everything() {
     assert_eq!(installation.states(), all("stopped"));
 }
 
+/// A request to the api, and its answer; the simplest that HTTP has, since this crate knows no client.
+fn api(installation: &Installation, method: &str, path: &str, body: &Value) -> Value {
+    use std::io::{Read as _, Write as _};
+    let token = fs::read_to_string(installation.file("admin.token")).unwrap();
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let mut stream = std::net::TcpStream::connect(&installation.listen).unwrap();
+    let head = format!("{method} /api/v1{path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {}\r\n", installation.listen, token.trim());
+    let rest = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(format!("{head}{rest}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.split(' ').nth(1).unwrap().starts_with('2'), "{method} {path}: {answer}");
+    serde_json::from_str(text).unwrap()
+}
+
+/// Makes a stack, and answers its command once that is done.
+fn make(installation: &Installation, name: &str) -> u64 {
+    let made = serde_json::json!({"name": name, "bundle": {"files": {"compose.yaml": "services: {web: {image: nothing}}\n"}}});
+    let seq = api(installation, "POST", "/stacks", &made)["seq"].as_u64().unwrap();
+    eventually(|| api(installation, "GET", &format!("/commands/{seq}?wait=5s"), &Value::Null)["status"] == "DONE");
+    seq
+}
+
+/// The names of all stacks, and the statuses of all commands.
+fn everything(installation: &Installation) -> (Vec<String>, Vec<(u64, String)>) {
+    let items = |path: &str| api(installation, "GET", path, &Value::Null)["items"].as_array().unwrap().clone();
+    let text = |row: &Value, field: &str| row[field].as_str().unwrap().to_owned();
+    let stacks = items("/stacks").iter().map(|stack| text(stack, "name")).collect();
+    let mut commands: Vec<_> = items("/commands").iter().map(|row| (row["seq"].as_u64().unwrap(), text(row, "status"))).collect();
+    commands.sort();
+    (stacks, commands)
+}
+
+#[test]
+fn a_broker_with_an_old_store_is_recovered_by_one_command() {
+    let installation = Installation::new();
+    installation.up();
+    make(&installation, "first");
+    installation.run(&["down"]);
+    let (store, old) = (installation.file("nats/store"), installation.file("old-store"));
+    let copied = |from: &PathBuf, to: &PathBuf| assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+    copied(&store, &old);
+    let old_store_is_back = || {
+        kill(installation.pid("nats"));
+        fs::remove_dir_all(&store).unwrap();
+        copied(&old, &store);
+    };
+    installation.up();
+    let second = make(&installation, "second");
+    let before = everything(&installation);
+
+    // Everything that was lost had been copied: nothing is to be seen of the loss.
+    old_store_is_back();
+    let said = String::from_utf8(installation.run(&["recover"]).stdout).unwrap();
+    assert!(said.contains("COMMANDS had lost everything behind 1"), "{said}");
+    assert_eq!(installation.states(), all("ready"));
+    assert_eq!(everything(&installation), before);
+    assert!(!installation.file("nats/recovery.password").exists() && !installation.file("nats/recovery.conf").exists());
+    assert_eq!(make(&installation, "third"), second + 1, "stacks are made as ever");
+
+    // With the projector dead, what comes then is copied by nobody: its number is filled, and the command said to be lost.
+    kill(installation.pid("projector"));
+    let lost = api(
+        &installation,
+        "POST",
+        "/stacks",
+        &serde_json::json!({"name": "lost", "bundle": {"files": {"compose.yaml": "services: {web: {image: nothing}}\n"}}}),
+    );
+    let lost = lost["seq"].as_u64().unwrap();
+    let marked = || {
+        let marks: Value = serde_json::from_slice(&fs::read(installation.file("marks/docker-executor.json")).unwrap()).unwrap_or_default();
+        marks["commands"]["seq"].as_u64() >= Some(lost)
+    };
+    eventually(marked);
+    old_store_is_back();
+    let said = String::from_utf8(installation.run(&["recover"]).stdout).unwrap();
+    assert!(said.contains(&format!("cancelled, because nobody knows what became of them: {lost}")), "{said}");
+    assert_eq!(installation.states(), all("ready"));
+    let (stacks, commands) = everything(&installation);
+    assert_eq!(stacks, ["first", "second", "third"]);
+    assert_eq!(commands.last(), Some(&(lost, "CANCELLED".to_owned())));
+    assert_eq!(make(&installation, "lost"), lost + 1);
+    assert!(String::from_utf8(installation.run(&["recover"]).stdout).unwrap().contains("nothing to recover"));
+}
+
 #[test]
 fn a_taken_address_is_said_before_anything_starts() {
     let installation = Installation::new();

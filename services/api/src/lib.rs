@@ -13,6 +13,7 @@ pub mod bundles;
 pub mod commands;
 pub mod config;
 pub mod consistency;
+mod drain;
 pub mod executors;
 pub mod extract;
 pub mod feed;

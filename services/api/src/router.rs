@@ -23,7 +23,7 @@ use crate::problems::{self, Refusal};
 use crate::queries;
 use crate::state::Api;
 use crate::streams::{events, logs};
-use crate::{health, openapi, page};
+use crate::{drain, health, openapi, page};
 
 /// Everything the service answers, for `main` and the tests.
 pub fn app(api: Api) -> Router {
@@ -37,6 +37,7 @@ pub fn app(api: Api) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::disable())
         .layer(CatchPanicLayer::custom(problems::after_a_panic))
+        .layer(middleware::from_fn(drain::refusals))
         .layer(middleware::from_fn(problems::name_the_request))
         .layer(compress)
         .layer(middleware::from_fn(figures))

@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+/// What a person does about it.
+const WAY_BACK: &str = "`cargo xtask recover` puts back what was copied";
+
 /// Why a batch was not committed, or a start was refused.
 #[derive(Debug, Error)]
 pub enum ProjectError {
@@ -23,7 +26,7 @@ pub enum ProjectError {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Regression {
     /// The stream ends before the last message that was seen.
-    #[error("{stream} ends at {last}; {seen} was seen. Put the missing messages back, or go on above {seen}")]
+    #[error("{stream} ends at {last}; {seen} was seen. {WAY_BACK}")]
     Shorter {
         /// The stream.
         stream: &'static str,
@@ -33,7 +36,7 @@ pub enum Regression {
         seen: u64,
     },
     /// Another message has the number.
-    #[error("message {seq} of {stream} is not the one that was seen")]
+    #[error("message {seq} of {stream} is not the one that was seen. {WAY_BACK}")]
     AnotherMessage {
         /// The stream.
         stream: &'static str,
@@ -41,7 +44,7 @@ pub enum Regression {
         seq: u64,
     },
     /// A number is missing.
-    #[error("message {missing} of {stream} is missing")]
+    #[error("message {missing} of {stream} is missing. {WAY_BACK}")]
     Gap {
         /// The stream.
         stream: &'static str,
@@ -49,7 +52,7 @@ pub enum Regression {
         missing: u64,
     },
     /// A transition is about a command that COMMANDS does not have.
-    #[error("message {event} of EVENTS is a transition of command {command}, which COMMANDS does not have")]
+    #[error("message {event} of EVENTS is a transition of command {command}, which COMMANDS does not have. {WAY_BACK}")]
     UnknownCommand {
         /// The transition's number.
         event: u64,
@@ -57,7 +60,7 @@ pub enum Regression {
         command: u64,
     },
     /// A transition was made for another message than the one at its number.
-    #[error("message {event} of EVENTS is a transition of another command {command} than the one in COMMANDS")]
+    #[error("message {event} of EVENTS is a transition of another command {command} than the one in COMMANDS. {WAY_BACK}")]
     AnotherCommand {
         /// The transition's number.
         event: u64,

@@ -1,9 +1,11 @@
 //! The process: reads the configuration, serves its instruments, and runs, rebuilds or migrates.
 
+#![allow(clippy::print_stdout)] // What a recovery did is said to whoever called it.
+
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use orrery_instruments::Instruments;
-use orrery_projector::{database, rebuild, session, verify};
+use orrery_projector::{database, rebuild, recover, session, verify};
 use orrery_queue::serve::data_dir_from_env;
 use orrery_queue::{Broker, BrokerConfig, Report};
 
@@ -25,6 +27,8 @@ enum Task {
     Migrate,
     /// Makes the read model anew, from the raw copies and the streams; the service may run meanwhile.
     Rebuild,
+    /// Puts back what a broker lost. `cargo xtask recover` stops everything, starts a broker for this alone, and calls it.
+    Recover,
     /// Computes the hash chains of the raw copies again, and fails at the first that does not fit.
     Verify,
 }
@@ -37,6 +41,7 @@ async fn main() -> anyhow::Result<()> {
         Task::Run => run().await,
         Task::Migrate => migrate().await,
         Task::Rebuild => make_anew().await,
+        Task::Recover => put_back().await,
         Task::Verify => verify_copies().await,
     }
 }
@@ -93,5 +98,14 @@ async fn make_anew() -> anyhow::Result<()> {
         done.observations,
         done.generation
     );
+    Ok(())
+}
+
+async fn put_back() -> anyhow::Result<()> {
+    let database_url = variable("ORRERY_DATABASE_URL")?;
+    let storage_bytes = variable("ORRERY_NATS_MAX_FILE_STORE")?.parse().context("ORRERY_NATS_MAX_FILE_STORE is no number of bytes")?;
+    let broker = Broker::connect(&BrokerConfig::from_env("recovery")).await?;
+    let places = recover::Places { data: data_dir_from_env(), storage_bytes };
+    print!("{}", recover::recover(&database_url, &broker, &places).await?);
     Ok(())
 }

@@ -116,7 +116,7 @@ async fn from_broker(db: &mut PgConnection, source: &Source, at: &mut Position, 
 
 async fn observe(db: &mut PgConnection, source: &Source, at: &mut Position) -> Result<u64, ProjectError> {
     let ends = source.ends(Stream::Observed).await?;
-    if ends.last < ends.first || ends.last == 0 {
+    if ends.is_empty() {
         return Ok(0);
     }
     read(db, source, at, Stream::Observed, 0, ends.last).await

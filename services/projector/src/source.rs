@@ -22,6 +22,21 @@ pub struct Ends {
     pub last: u64,
 }
 
+impl Ends {
+    /// Whether it holds nothing. One that never held anything may say that it begins at 0.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.last == 0 || self.last < self.first
+    }
+
+    /// The last number that was given, also when the stream holds nothing.
+    #[must_use]
+    pub const fn given(self) -> u64 {
+        let before = self.first.saturating_sub(1);
+        if before > self.last { before } else { self.last }
+    }
+}
+
 /// The broker's streams.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -56,6 +71,22 @@ impl Source {
     pub async fn ends(&self, stream: Stream) -> Result<Ends, ProjectError> {
         let state = self.handle(stream).await?.get_info().await.map_err(broker)?.state;
         Ok(Ends { first: state.first_sequence, last: state.last_sequence })
+    }
+
+    /// The same; none when there is no such stream.
+    ///
+    /// # Errors
+    /// When the broker is away or refuses.
+    pub async fn ends_if_there(&self, stream: Stream) -> Result<Option<Ends>, ProjectError> {
+        use async_nats::jetstream::context::GetStreamErrorKind;
+        match self.jetstream.get_stream(stream.name()).await {
+            Ok(found) => {
+                let state = &found.cached_info().state;
+                Ok(Some(Ends { first: state.first_sequence, last: state.last_sequence }))
+            }
+            Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(_)) => Ok(None),
+            Err(error) => Err(broker(error)),
+        }
     }
 
     /// One message; none when the stream does not have it.

@@ -41,6 +41,9 @@ pub(crate) struct EventsWriter {
     report: Report,
 }
 
+/// What a person does about a broker that stores nothing. One whose disk was full opens its streams only when it starts again.
+const MAKE_ROOM: &str = "Where its disk is full, make room, then `cargo xtask restart nats`";
+
 impl EventsWriter {
     pub(crate) fn new(streams: &Streams, report: &Report) -> Self {
         Self { streams: streams.clone(), report: report.clone() }
@@ -69,7 +72,7 @@ impl EventsWriter {
             // Once may be a connection that has just broken; from then on it is a broker that does not want to.
             refusals = refusals.saturating_add(u32::from(self.streams.is_connected()));
             if refusals > 1 {
-                self.report.waits(STORING, format!("the broker does not store events: {reason}"));
+                self.report.waits(STORING, format!("the broker does not store events: {reason}. {MAKE_ROOM}"));
             }
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);

@@ -40,7 +40,7 @@ pub(crate) fn start(data: &Data, tool: &Path, server: &Path) -> Result<(Identity
 }
 
 /// Whether this very process stays, and its port answers.
-fn listens(broker: &Identity, url: &str) -> bool {
+pub(super) fn listens(broker: &Identity, url: &str) -> bool {
     let address = url.rsplit("://").next().unwrap_or(url);
     let deadline = Instant::now() + PATIENCE;
     while broker.is_alive() && Instant::now() < deadline {

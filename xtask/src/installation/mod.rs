@@ -7,6 +7,7 @@ pub(crate) mod lock;
 pub(crate) mod logs;
 pub(crate) mod members;
 pub(crate) mod record;
+pub(crate) mod recover;
 pub(crate) mod restart;
 pub(crate) mod services;
 pub(crate) mod start;

@@ -75,7 +75,7 @@ fn password_file(data: &Data, member: Member) -> PathBuf {
     data.root().join("nats/users").join(format!("{}.password", member.name()))
 }
 
-fn database_url(data: &Data, role: &str) -> Result<String> {
+pub(super) fn database_url(data: &Data, role: &str) -> Result<String> {
     let path: &Path = &data.database_url(role);
     folders::read_trimmed(path).with_context(|| format!("{} is not there", path.display()))
 }

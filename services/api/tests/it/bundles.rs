@@ -51,6 +51,16 @@ async fn what_is_over_a_limit_is_told_with_the_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_reaches_a_client_that_still_sends() {
+    let world = World::start().await;
+    let admin = world.admin();
+    for _ in 0..20 {
+        let huge = json!({"files": {"compose.yaml": "x".repeat(24 << 20)}});
+        assert_eq!(admin.post("/api/v1/bundles", huge).await.expect(413).code(), "too_large");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_large_bundle_travels_by_digest_and_can_be_planned_before_it_exists() {
     let world = World::start().await;
     let (admin, executor) = (world.admin(), world.executor().await);

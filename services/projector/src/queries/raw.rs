@@ -27,6 +27,37 @@ pub async fn mark(db: &mut PgConnection, stream: Stream) -> sqlx::Result<Option<
     Ok(row.map(|row| Mark { seq: unsigned(row.seq), sha256: row.sha256, chain: row.chain.try_into().unwrap_or(CHAIN_START) }))
 }
 
+/// The first and the last number of the copies without a gap that end at the last one. There is a gap where the stream once
+/// went on above every number ever seen.
+///
+/// # Errors
+/// When the database is away or refuses.
+pub async fn last_run(db: &mut PgConnection, stream: Stream) -> sqlx::Result<Option<(u64, u64)>> {
+    let row = sqlx::query!(
+        r#"SELECT max(seq) FILTER (WHERE before IS DISTINCT FROM seq - 1) AS first, max(seq) AS last
+           FROM (SELECT seq, lag(seq) OVER (ORDER BY seq) AS before FROM raw.messages WHERE stream = $1) numbers"#,
+        stream.name()
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(row.first.zip(row.last).map(|(first, last)| (unsigned(first), unsigned(last))))
+}
+
+/// The highest number of a command that the copies of EVENTS speak about; 0 when they speak about none.
+///
+/// # Errors
+/// When the database is away or refuses.
+pub async fn last_command_of_events(db: &mut PgConnection) -> sqlx::Result<u64> {
+    let last = sqlx::query_scalar!(
+        r#"SELECT max(substring(subject FROM '^orrery\.events\.command\.([0-9]{1,18})(?:\.|$)')::bigint)
+           FROM raw.messages WHERE stream = $1"#,
+        Stream::Events.name()
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(last.map_or(0, unsigned))
+}
+
 /// A message with what becomes of it.
 #[derive(Clone, Debug)]
 pub struct Copy<'a> {

@@ -6,6 +6,7 @@
 mod arrival;
 mod feed;
 mod observed;
+mod recover;
 mod replay;
 mod rights;
 mod shuffled;

@@ -236,7 +236,7 @@ fn alarm(config: &ExecutorConfig, alarmed: &mut String, why: String) {
     metrics::counter!("orrery_stream_regressions_total", "engine" => config.engine.as_str()).increment(1);
     if *alarmed != why {
         tracing::error!(
-            "stream_regressed: execution has stopped. {why}. Put the missing messages back, or go on with streams that begin above every number ever seen"
+            "stream_regressed: execution has stopped. {why}. `cargo xtask recover` puts back what was copied, and lets no number be given twice"
         );
         *alarmed = why;
     }

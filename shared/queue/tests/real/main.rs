@@ -4,6 +4,7 @@
 mod chaos;
 mod crashes;
 mod definitions;
+mod disk;
 mod endings;
 mod order;
 mod races;

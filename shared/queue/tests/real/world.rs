@@ -91,7 +91,11 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new() -> Self {
         let _ = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_test_writer().try_init();
-        let broker = testing::Broker::provisioned().await.unwrap();
+        Self::on(testing::Broker::provisioned().await.unwrap()).await
+    }
+
+    /// On this broker.
+    pub(crate) async fn on(broker: testing::Broker) -> Self {
         let ci = testing::connect(&broker.publisher("ci").await.unwrap()).await.unwrap();
         let api = Broker::connect(&config(&broker, User::Api)).await.unwrap();
         api.connected().await;
