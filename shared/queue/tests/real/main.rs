@@ -6,6 +6,7 @@ mod crashes;
 mod definitions;
 mod disk;
 mod endings;
+mod long_life;
 mod order;
 mod races;
 mod refusals;

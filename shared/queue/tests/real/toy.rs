@@ -126,7 +126,7 @@ impl Executor for Toy {
         if name.as_str() == "missing" {
             return Err(Rejection("there is no stack missing".into()).into());
         }
-        Ok(name.as_str().split("--").map(str::to_owned).collect())
+        Ok(name.as_str().split("--").filter(|what| *what != "nothing").map(str::to_owned).collect())
     }
 
     async fn execute(&self, job: Vec<String>, run: &Run) -> Result<String, RunError> {
