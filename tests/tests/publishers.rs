@@ -265,7 +265,7 @@ async fn calmly(orrery: &Installation, publisher: &Publisher, until: impl Fn(usi
 
 #[tokio::test]
 async fn faulty_publisher_over_its_quota_delays_nobody() -> anyhow::Result<()> {
-    let (held, burst) = (setting("ORRERY_SOAK_HELD", 2000), setting("ORRERY_SOAK_BURST", 1000));
+    let (held, burst) = (setting("ORRERY_SOAK_HELD", 2000), setting("ORRERY_SOAK_BURST", 500));
     let since = time::OffsetDateTime::now_utc().unix_timestamp();
     let (orrery, ci, other) = start().await?;
     let watch = Watch::start(&orrery)?;
