@@ -3,6 +3,9 @@
 //! Allow-lists only. What is not named here is refused, JetStream's own subjects included: a user reaches a stream only
 //! through the requests that are listed for it, and nobody but `ops` makes or changes one.
 
+use async_nats::jetstream::stream::Config;
+use orrery_queue::topology;
+
 use crate::users::{User, inbox_prefix};
 
 /// One subject, and why it is open.
@@ -32,20 +35,24 @@ pub struct Permissions {
 pub enum Read {
     /// Its state and single messages.
     Look,
-    /// Its state, single messages, and consumers that follow it.
+    /// Its state, single messages, and consumers that it is asked for the next messages of.
     Follow,
+    /// Its state, single messages, and consumers that send as it comes: how clients read buckets and object stores.
+    Watch,
 }
 
 impl Read {
     /// The broker's requests that this way of reading needs.
     pub fn requests(self, stream: &str) -> Vec<String> {
         let look = ["STREAM.INFO.<s>", "STREAM.MSG.GET.<s>", "DIRECT.GET.<s>", "DIRECT.GET.<s>.>"];
-        let follow =
-            ["CONSUMER.CREATE.<s>", "CONSUMER.CREATE.<s>.>", "CONSUMER.INFO.<s>.*", "CONSUMER.MSG.NEXT.<s>.*", "CONSUMER.DELETE.<s>.*"];
+        let consume = ["CONSUMER.CREATE.<s>", "CONSUMER.CREATE.<s>.>", "CONSUMER.INFO.<s>.*", "CONSUMER.DELETE.<s>.*"];
         let request = |pattern: &&str| format!("$JS.API.{}", pattern.replace("<s>", stream));
+        let looked = look.iter().map(request);
+        let consumed = || consume.iter().map(request);
         match self {
-            Self::Look => look.iter().map(request).collect(),
-            Self::Follow => look.iter().chain(&follow).map(request).chain([format!("$JS.FC.{stream}.>")]).collect(),
+            Self::Look => looked.collect(),
+            Self::Follow => looked.chain(consumed()).chain([format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.*")]).collect(),
+            Self::Watch => looked.chain(consumed()).chain([format!("$JS.FC.{stream}.>")]).collect(),
         }
     }
 }
@@ -104,9 +111,9 @@ pub fn of(user: User) -> Permissions {
         User::DockerExecutor => executor(own, &DOCKER),
         User::LibvirtExecutor => executor(own, &LIBVIRT),
         User::Ops => ops(own),
-        User::System => Permissions::default()
-            .says("look at the server", &["$SYS.REQ.>"])
-            .hears("the server's events and its own answers", &["$SYS.>", "_INBOX.sys.>"]),
+        User::System => own
+            .says("look at the server", &["$SYS.REQ.SERVER.PING", "$SYS.REQ.SERVER.PING.*"])
+            .says("have it take up a changed configuration", &["$SYS.REQ.SERVER.*.RELOAD"]),
     }
 }
 
@@ -117,12 +124,11 @@ fn api(own: Permissions) -> Permissions {
             "cancel and retry: its two transitions and the request to a running command",
             &["orrery.events.command.*", "orrery.events.command.*.cancel"],
         )
-        .says("users, roles and quotas", &["$KV.POLICY.>"])
-        .says("bundles too large for a command", &["$O.UPLOADS.>", "$JS.API.STREAM.PURGE.OBJ_UPLOADS"])
+        .says("users, roles and quotas", &["$KV.POLICY.user.*", "$KV.POLICY.publisher.*"])
+        .says("bundles too large for a command", &["$O.UPLOADS.C.*", "$O.UPLOADS.M.*", "$JS.API.STREAM.PURGE.OBJ_UPLOADS"])
         .says("ask an executor, and steer its streaming answer", &["orrery.rpc.docker.>", "orrery.rpc.libvirt.>"])
-        .says("how full the broker is", &["$JS.API.INFO"])
-        .reads(Read::Follow, &["COMMANDS", "EVENTS", "PROGRESS", "OBSERVED", "KV_HEADS", "KV_POLICY", "OBJ_UPLOADS"])
-        .reads(Read::Look, &["VERSIONS", "BUNDLES"])
+        .reads(Read::Look, &["COMMANDS", "EVENTS", "BUNDLES", "KV_HEADS", "KV_POLICY"])
+        .reads(Read::Watch, &["OBJ_UPLOADS"])
         .hears("publishers' status requests", &["orrery.rpc.api.status.*"])
         .hears("which executors are alive", &["orrery.metrics.heartbeat.>"]);
     permissions.answers = true;
@@ -130,9 +136,7 @@ fn api(own: Permissions) -> Permissions {
 }
 
 fn projector(own: Permissions) -> Permissions {
-    own.says("how full the broker is", &["$JS.API.INFO"])
-        .reads(Read::Follow, &["COMMANDS", "EVENTS", "VERSIONS", "BUNDLES", "PROGRESS", "OBSERVED", "KV_HEADS", "KV_POLICY"])
-        .hears("which executors are alive", &["orrery.metrics.heartbeat.>"])
+    own.reads(Read::Look, &["KV_HEADS"]).reads(Read::Follow, &["COMMANDS", "EVENTS", "VERSIONS", "OBSERVED"])
 }
 
 /// What one engine's executor owns, spelled for subjects.
@@ -164,26 +168,19 @@ fn executor(own: Permissions, domain: &Domain) -> Permissions {
         .says_all("what its engine says", each(observes, &|kind| format!("orrery.observed.*.{kind}.*")))
         .says_all("that it is alive", vec![format!("orrery.metrics.heartbeat.{engine}.*")])
         .says("answers to the api", &["_INBOX.api.>"])
-        .says("how full the broker is", &["$JS.API.INFO"])
-        .reads(Read::Follow, &["COMMANDS", "EVENTS", "VERSIONS", "BUNDLES", "OBSERVED", "KV_HEADS", "KV_POLICY", "OBJ_UPLOADS"])
+        .reads(Read::Look, &["VERSIONS", "BUNDLES", "OBSERVED"])
+        .reads(Read::Follow, &["COMMANDS", "EVENTS"])
+        .reads(Read::Watch, &["KV_HEADS", "KV_POLICY", "OBJ_UPLOADS"])
         .hears_all("questions to it, and the steering of its streaming answers", vec![format!("orrery.rpc.{engine}.>")])
 }
 
 fn ops(own: Permissions) -> Permissions {
-    own.says(
-        "make, check and change streams; never delete or purge one",
-        &[
-            "$JS.API.INFO",
-            "$JS.API.STREAM.NAMES",
-            "$JS.API.STREAM.LIST",
-            "$JS.API.STREAM.INFO.*",
-            "$JS.API.STREAM.CREATE.*",
-            "$JS.API.STREAM.UPDATE.*",
-        ],
-    )
-    .says("the installation's record", &["$KV.HEADS.installation"])
-    .says("commands of the tools", &["orrery.commands.ops.*"])
-    .reads(Read::Follow, &["COMMANDS", "EVENTS", "KV_HEADS"])
+    let streams = topology::streams(&topology::Settings::default());
+    let request = |stream: &Config| ["INFO", "CREATE", "UPDATE"].map(|verb| format!("$JS.API.STREAM.{verb}.{}", stream.name));
+    own.says_all("make, check and change the streams; never delete or purge one", streams.iter().flat_map(request).collect())
+        .says("the installation's record", &["$KV.HEADS.installation"])
+        .says("commands of the tools", &["orrery.commands.ops.*"])
+        .reads(Read::Look, &["COMMANDS", "EVENTS", "KV_HEADS"])
 }
 
 /// What a publisher may do in his own account; the imports carry it into `ORRERY`.

@@ -29,7 +29,8 @@ pub fn tables() -> String {
 fn legend() -> String {
     let requests =
         |how: Read| -> String { how.requests("<stream>").iter().map(|request| format!("`{request}`")).collect::<Vec<_>>().join(", ") };
-    format!("*Look* at a stream stands for {}; *follow* it for {}.\n\n", requests(Read::Look), requests(Read::Follow))
+    let (look, follow, watch) = (requests(Read::Look), requests(Read::Follow), requests(Read::Watch));
+    format!("*Look* at a stream stands for {look}; *follow* it for {follow}; *watch* it for {watch}.\n\n")
 }
 
 const fn remark(user: User) -> &'static str {
@@ -45,6 +46,7 @@ fn section(text: &mut String, title: &str, permissions: &Permissions) {
     rows(text, "subscribe", &permissions.subscribe);
     streams(text, "look", Read::Look, permissions);
     streams(text, "follow", Read::Follow, permissions);
+    streams(text, "watch", Read::Watch, permissions);
     if permissions.answers {
         text.push_str("| answer | the reply subject of a request it received, once | publishers' status requests |\n");
     }

@@ -107,7 +107,7 @@ async fn a_follower_gets_every_message_with_a_consumer_of_its_own() {
     for n in 0..3 {
         api.publish(format!("orrery.commands.api.{n}"), format!("{n}").into()).await.unwrap().await.unwrap();
     }
-    for user in SERVICES {
+    for user in [User::Projector, User::DockerExecutor, User::LibvirtExecutor] {
         let jetstream = jetstream::new(broker.connect(user).await.unwrap());
         let stream = jetstream.get_stream("COMMANDS").await.unwrap();
         let consumer =

@@ -10,10 +10,12 @@
 pub mod api;
 pub mod bundles;
 pub mod engine;
+pub mod garbage;
 pub mod history;
 pub mod images;
 pub mod installation;
 pub mod live;
+pub mod memory;
 pub mod postgres;
 pub mod publisher;
 pub mod service;

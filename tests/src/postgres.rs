@@ -34,8 +34,11 @@ impl Cluster {
         cluster.program("initdb", &["-D", &data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"])?;
         cluster.start_again()?;
         let roles: String = ROLES.map(|role| format!("CREATE ROLE {role} LOGIN;")).concat();
-        cluster.sql(&roles)?;
-        cluster.sql("CREATE DATABASE orrery OWNER orrery_owner")?;
+        cluster.sql("postgres", &roles)?;
+        cluster.sql("postgres", "CREATE DATABASE orrery OWNER orrery_owner")?;
+        // As in an installation: no role has any business there.
+        cluster.sql("postgres", "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")?;
+        cluster.sql("orrery", "REVOKE ALL ON SCHEMA public FROM PUBLIC")?;
         Ok(cluster)
     }
 
@@ -68,9 +71,9 @@ impl Cluster {
         self.folder.path().join("data").display().to_string()
     }
 
-    fn sql(&self, text: &str) -> anyhow::Result<()> {
+    fn sql(&self, database: &str, text: &str) -> anyhow::Result<()> {
         let folder = self.folder.path().display().to_string();
-        self.program("psql", &["-h", &folder, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-q", "-c", text])
+        self.program("psql", &["-h", &folder, "-U", "postgres", "-d", database, "-v", "ON_ERROR_STOP=1", "-q", "-c", text])
     }
 
     fn program(&self, name: &str, arguments: &[&str]) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use async_nats::{Event, jetstream};
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 
 /// Every message of a stream: subject and body, in order.
 pub(crate) async fn bodies(broker: &Broker, stream: &str) -> Vec<(String, String)> {
-    let client = broker.connect(User::Projector).await.unwrap();
+    let client = broker.connect(User::DockerExecutor).await.unwrap();
     let mut stream = jetstream::new(client).get_stream(stream).await.unwrap();
     let state = stream.info().await.unwrap().state.clone();
     let mut found = Vec::new();
@@ -25,7 +26,7 @@ pub(crate) async fn bodies(broker: &Broker, stream: &str) -> Vec<(String, String
 
 /// How many messages a stream holds.
 pub(crate) async fn count(broker: &Broker, stream: &str) -> u64 {
-    let client = broker.connect(User::Projector).await.unwrap();
+    let client = broker.connect(User::DockerExecutor).await.unwrap();
     let mut stream = jetstream::new(client).get_stream(stream).await.unwrap();
     stream.info().await.unwrap().state.messages
 }
@@ -34,35 +35,71 @@ pub(crate) async fn count(broker: &Broker, stream: &str) -> u64 {
 /// will be.
 const CERTAINLY_REFUSED: &str = "nobody.may.publish.here";
 
+/// How many attempts are made before their refusals are waited for: the client forgets errors of which it has too many.
+const AT_ONCE: usize = 50;
+
+/// How an attempt is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    /// To say something.
+    Publish,
+    /// To hear it, alone and in a group of listeners.
+    Subscribe,
+}
+
 /// Whether the broker refuses a publish on that subject.
 pub(crate) async fn refused(credentials: &Credentials, subject: &str) -> bool {
-    let (client, errors) = listening(credentials).await;
-    client.publish(subject.to_owned(), "".into()).await.unwrap();
-    violates(&client, errors, subject).await
+    !refusals(credentials, Attempt::Publish, &[subject.to_owned()]).await.is_empty()
 }
 
 /// Whether the broker refuses to let that subject be heard.
 pub(crate) async fn deaf(credentials: &Credentials, subject: &str) -> bool {
-    let (client, errors) = listening(credentials).await;
-    let _subscription = client.subscribe(subject.to_owned()).await.unwrap();
-    violates(&client, errors, subject).await
+    !refusals(credentials, Attempt::Subscribe, &[subject.to_owned()]).await.is_empty()
 }
 
-async fn violates(client: &async_nats::Client, mut errors: mpsc::UnboundedReceiver<String>, subject: &str) -> bool {
-    client.publish(CERTAINLY_REFUSED, "".into()).await.unwrap();
-    client.flush().await.unwrap();
-    let mut said = false;
-    loop {
-        let error = tokio::time::timeout(Duration::from_secs(10), errors.recv())
-            .await
-            .expect("the broker refuses what nobody may publish")
-            .unwrap()
-            .to_lowercase();
-        if error.contains(CERTAINLY_REFUSED) {
-            return said;
+/// Those of the subjects that the broker refuses, each by its own word: a permissions violation that names it.
+pub(crate) async fn refusals(credentials: &Credentials, attempt: Attempt, subjects: &[String]) -> BTreeSet<String> {
+    let (client, mut errors) = listening(credentials).await;
+    let mut refused = BTreeSet::new();
+    for some in subjects.chunks(AT_ONCE) {
+        let mut heard = Vec::new();
+        for subject in some {
+            match attempt {
+                Attempt::Publish => client.publish(subject.clone(), "".into()).await.unwrap(),
+                Attempt::Subscribe => {
+                    heard.push(client.subscribe(subject.clone()).await.unwrap());
+                    heard.push(client.queue_subscribe(subject.clone(), "group".to_owned()).await.unwrap());
+                }
+            }
         }
-        said |= error.contains(&format!("\"{}\"", subject.to_lowercase()));
+        client.publish(CERTAINLY_REFUSED, "".into()).await.unwrap();
+        client.flush().await.unwrap();
+        let mut said = BTreeMap::new();
+        loop {
+            let error = tokio::time::timeout(Duration::from_secs(10), errors.recv()).await;
+            let error = error.expect("the broker refuses what nobody may publish").unwrap().to_lowercase();
+            let subject = violated(&error).unwrap_or_else(|| panic!("{}: {error}", credentials.name));
+            if subject == CERTAINLY_REFUSED {
+                break;
+            }
+            *said.entry(subject.to_owned()).or_insert(0) += 1;
+        }
+        let times = if attempt == Attempt::Publish { 1 } else { 2 };
+        for subject in some {
+            match said.get(&subject.to_lowercase()) {
+                Some(refusals) if *refusals == times => drop(refused.insert(subject.clone())),
+                Some(refusals) => panic!("{}: {attempt:?} {subject} was refused {refusals} times of {times}", credentials.name),
+                None => {}
+            }
+        }
     }
+    refused
+}
+
+/// The subject that the broker says is not allowed; it spells errors in letters of one size.
+fn violated(error: &str) -> Option<&str> {
+    let (_, rest) = error.split_once("permissions violation for ")?;
+    rest.split('"').nth(1)
 }
 
 async fn listening(credentials: &Credentials) -> (async_nats::Client, mpsc::UnboundedReceiver<String>) {

@@ -31,6 +31,8 @@ struct Installation {
     server: Server,
     api: async_nats::Client,
     js: jetstream::Context,
+    /// Streams that the api has no business with, as the executor sees them.
+    eyes: jetstream::Context,
     shutdown: CancellationToken,
     _locks: tempfile::TempDir,
 }
@@ -61,7 +63,8 @@ impl Installation {
         tokio::spawn(async move { serve(config, executor, stop).await });
         let api = server.connect(User::Api).await.unwrap();
         let js = jetstream::new(api.clone());
-        let installation = Self { server, api, js, shutdown, _locks: locks };
+        let eyes = jetstream::new(server.connect(User::DockerExecutor).await.unwrap());
+        let installation = Self { server, api, js, eyes, shutdown, _locks: locks };
         installation.policy("user.ada", Role::User).await;
         installation.policy("user.root", Role::Admin).await;
         installation.policy("publisher.api", Role::Admin).await;
@@ -92,7 +95,7 @@ impl Installation {
     }
 
     async fn last<T: serde::de::DeserializeOwned>(&self, stream: &str, subject: &str) -> Option<T> {
-        let stream = self.js.get_stream_no_info(stream).await.ok()?;
+        let stream = self.eyes.get_stream_no_info(stream).await.ok()?;
         let message = stream.get_last_raw_message_by_subject(subject).await.ok()?;
         serde_json::from_slice(&message.payload).ok()
     }
@@ -233,7 +236,7 @@ async fn it_is_observed(here: &Installation, id: StackId) {
     use futures::TryStreamExt;
     let until = tokio::time::Instant::now() + Duration::from_secs(10);
     loop {
-        let stream = here.js.get_stream(subjects::OBSERVED).await.unwrap();
+        let stream = here.eyes.get_stream(subjects::OBSERVED).await.unwrap();
         let names: Vec<(String, usize)> =
             stream.info_with_subjects("orrery.observed.local.container.*").await.unwrap().try_collect().await.unwrap();
         let mut seen = Vec::new();
@@ -347,7 +350,7 @@ impl Installation {
         loop {
             let last: Option<StepMessage> = self.last(subjects::EVENTS, &subjects::step(seq)).await;
             if let Some(StepMessage { entry: StepEntry::Ended { log: Some(digest), .. }, .. }) = last {
-                let stream = self.js.get_stream_no_info(subjects::BUNDLES).await.unwrap();
+                let stream = self.eyes.get_stream_no_info(subjects::BUNDLES).await.unwrap();
                 let chunk = stream.get_last_raw_message_by_subject(&subjects::bundle_chunk(&digest, 0)).await.unwrap();
                 return String::from_utf8_lossy(&chunk.payload).into_owned();
             }

@@ -108,11 +108,18 @@ pub struct Waiting {
     pub bytes: u64,
 }
 
-/// The commands that have not ended, in order, with where they stand.
+/// The commands that have not ended, in order, with where they stand. What every message costs here does not grow with the
+/// number of commands, and of one that has ended behind a head that has not, two numbers are kept.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
+    /// Those that have not ended.
     commands: BTreeMap<u64, Facts>,
+    /// Their bytes, by principal: what a quota is compared with.
+    waiting: BTreeMap<String, BTreeMap<u64, u64>>,
+    /// Where they stand, and where commands stand that have not been seen yet.
     standings: BTreeMap<u64, Standing>,
+    /// Those that have ended behind the head, with the first transition of each.
+    over: BTreeMap<u64, u64>,
     ended: u64,
     last_event: u64,
 }
@@ -129,14 +136,15 @@ impl Table {
     /// # Errors
     /// [`Contradiction`] when transitions at its number are about another command.
     pub fn command(&mut self, seq: u64, facts: Facts) -> Result<(), Contradiction> {
-        if seq <= self.ended || self.commands.contains_key(&seq) {
+        if self.is_over(seq) || self.commands.contains_key(&seq) {
             return Ok(());
         }
         if let Some(standing) = self.standings.get(&seq) {
             same_command(seq, standing.sha256.as_ref(), &facts.sha256)?;
         }
+        self.waiting.entry(facts.principal.clone()).or_default().insert(seq, facts.bytes);
         self.commands.insert(seq, facts);
-        self.advance();
+        self.settle(seq);
         Ok(())
     }
 
@@ -147,7 +155,7 @@ impl Table {
     /// [`Contradiction`] when it is about another command than the one at this number.
     pub fn transition(&mut self, event: u64, seq: u64, message: Option<&TransitionMessage>) -> Result<(), Contradiction> {
         self.event(event);
-        if seq <= self.ended {
+        if self.is_over(seq) {
             return Ok(());
         }
         if let (Some(message), Some(facts)) = (message, self.commands.get(&seq)) {
@@ -168,7 +176,7 @@ impl Table {
             Ok(state) => standing.state = state,
             Err(illegal) => tracing::warn!(command = seq, event, "a transition is passed over: {illegal}"),
         }
-        self.advance();
+        self.settle(seq);
         Ok(())
     }
 
@@ -186,32 +194,58 @@ impl Table {
     /// The highest number with a transition whose command has not been seen.
     #[must_use]
     pub fn stray(&self) -> Option<u64> {
-        let seen = self.commands.keys().next_back().copied().unwrap_or(self.ended).max(self.ended);
+        let last = |seqs: Option<u64>| seqs.unwrap_or(self.ended);
+        let seen = last(self.commands.keys().next_back().copied()).max(last(self.over.keys().next_back().copied())).max(self.ended);
         self.standings.keys().next_back().copied().filter(|seq| *seq > seen)
     }
 
     /// How many commands have not ended.
     #[must_use]
     pub fn backlog(&self) -> usize {
-        self.commands.keys().filter(|seq| !self.has_ended(**seq)).count()
+        self.commands.len()
     }
 
     /// Whether the command at this number has ended.
     #[must_use]
     pub fn has_ended(&self, seq: u64) -> bool {
-        seq <= self.ended || self.standings.get(&seq).is_some_and(|standing| standing.state.status().has_ended())
+        self.is_over(seq) || self.standings.get(&seq).is_some_and(|standing| standing.state.status().has_ended())
+    }
+
+    /// Whether the command at this number has been seen, and has ended.
+    fn is_over(&self, seq: u64) -> bool {
+        seq <= self.ended || self.over.contains_key(&seq)
     }
 
     /// What waits for the principal of the command at this number, up to and with it: what a quota is compared with. A
     /// later command does not count, so that one that was admitted stays so.
     #[must_use]
     pub fn waiting_up_to(&self, seq: u64) -> Waiting {
-        let Some(principal) = self.commands.get(&seq).map(|facts| &facts.principal) else { return Waiting::default() };
-        let earlier = self.commands.range(..=seq).filter(|(seq, facts)| facts.principal == *principal && !self.has_ended(**seq));
-        earlier.fold(Waiting::default(), |waiting, (_, facts)| Waiting {
+        let his = self.commands.get(&seq).and_then(|facts| self.waiting.get(&facts.principal));
+        let earlier = his.into_iter().flat_map(|his| his.range(..=seq));
+        earlier.fold(Waiting::default(), |waiting, (_, bytes)| Waiting {
             commands: waiting.commands.saturating_add(1),
-            bytes: waiting.bytes.saturating_add(facts.bytes),
+            bytes: waiting.bytes.saturating_add(*bytes),
         })
+    }
+
+    /// Does not count a command any longer that is about to end as over its quota.
+    pub fn turn_away(&mut self, seq: u64) {
+        let principal = self.commands.get(&seq).map(|facts| &facts.principal);
+        if let Some(his) = principal.and_then(|principal| self.waiting.get_mut(principal)) {
+            his.remove(&seq);
+        }
+    }
+
+    /// The first command that has not ended.
+    #[must_use]
+    pub fn head(&self) -> Option<u64> {
+        self.commands.first_key_value().map(|(seq, _)| *seq)
+    }
+
+    /// Why the command at this number can never start, when its message says so already.
+    #[must_use]
+    pub fn fault(&self, seq: u64) -> Option<&Rejection> {
+        self.commands.get(&seq)?.fault.as_ref()
     }
 
     /// Whose quota the command at this number counts against.
@@ -233,7 +267,7 @@ impl Table {
     /// What the executor of this engine does next.
     #[must_use]
     pub fn decide(&self, engine: Engine) -> Decision {
-        let Some((&seq, facts)) = self.commands.iter().find(|(seq, _)| !self.has_ended(**seq)) else { return Decision::Nothing };
+        let Some((&seq, facts)) = self.commands.first_key_value() else { return Decision::Nothing };
         let head = self.head_at(seq, facts);
         let state = self.state(seq);
         if facts.owner != engine {
@@ -256,16 +290,22 @@ impl Table {
                 OnFailure::Release => Decision::Release { head, failure },
                 OnFailure::Hold => Decision::Held { seq, failure },
             },
-            // `find` passes over what has ended.
+            // What has ended is not among the commands.
             CommandState::Done { .. } | CommandState::Cancelled { .. } => Decision::Nothing,
         }
+    }
+
+    /// Every command up to this one has ended.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.ended
     }
 
     /// Where a new table may begin: every command up to the first number has ended, and every transition of a later one
     /// lies behind the second.
     #[must_use]
     pub fn mark(&self) -> QueueMark {
-        let first = self.standings.range(self.ended.saturating_add(1)..).map(|(_, standing)| standing.first).min();
+        let first = self.standings.values().map(|standing| standing.first).chain(self.over.values().copied()).min();
         QueueMark { commands: self.ended, events: first.map_or(self.last_event, |first| first.saturating_sub(1)) }
     }
 
@@ -285,15 +325,25 @@ impl Table {
         }
     }
 
-    /// Forgets the ended commands at the front.
-    fn advance(&mut self) {
-        while let Some((&seq, _)) = self.commands.first_key_value() {
-            if !self.has_ended(seq) {
-                return;
+    /// Forgets a command that has been seen and has ended, but for its number, and that too once it is at the front.
+    fn settle(&mut self, seq: u64) {
+        if self.standings.get(&seq).is_none_or(|standing| !standing.state.status().has_ended()) {
+            return;
+        }
+        let Some(facts) = self.commands.remove(&seq) else { return };
+        if let Some(his) = self.waiting.get_mut(&facts.principal) {
+            his.remove(&seq);
+            if his.is_empty() {
+                self.waiting.remove(&facts.principal);
             }
-            self.commands.remove(&seq);
-            self.standings.remove(&seq);
-            self.ended = seq;
+        }
+        if let Some(standing) = self.standings.remove(&seq) {
+            self.over.insert(seq, standing.first);
+        }
+        let head = self.commands.first_key_value().map_or(u64::MAX, |(head, _)| *head);
+        while let Some(front) = self.over.first_entry().filter(|front| *front.key() < head) {
+            self.ended = *front.key();
+            front.remove();
         }
     }
 }

@@ -33,7 +33,7 @@ struct Sweep {
     settings: &'static [(&'static str, &'static str)],
 }
 
-const SWEEPS: [Sweep; 3] = [
+const SWEEPS: [Sweep; 4] = [
     Sweep {
         name: "histories",
         what: "Simulated histories of two executors of an engine in memory: kills, freezes, cuts, lost answers, rivals. A hundred million steps.",
@@ -54,6 +54,13 @@ const SWEEPS: [Sweep; 3] = [
         package: "orrery-tests",
         test: "whoever_dies_whenever_an_apply_ends_well",
         settings: &[("ORRERY_SOAK_KILLS", "20")],
+    },
+    Sweep {
+        name: "publishers",
+        what: "A hundred thousand messages of garbage; bursts over the quota, the queue held and not; two publishers at full speed; late duplicates.",
+        package: "orrery-tests",
+        test: "faulty_publisher",
+        settings: &[("ORRERY_SOAK_GARBAGE", "100000"), ("ORRERY_SOAK_HELD", "20000"), ("ORRERY_SOAK_BURST", "10000")],
     },
 ];
 

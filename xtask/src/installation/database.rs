@@ -146,6 +146,9 @@ impl<'a> Cluster<'a> {
         if known.trim().is_empty() {
             self.sql("postgres", "CREATE DATABASE orrery OWNER orrery_owner")?;
         }
+        // PostgreSQL lets every role in here; ours have no business there.
+        self.sql("postgres", "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")?;
+        self.sql("orrery", "REVOKE ALL ON SCHEMA public FROM PUBLIC")?;
         Ok(())
     }
 

@@ -1,14 +1,16 @@
 //! The loop itself: what was followed goes into the table, the gate decides, one turn at a time is taken. A session ends
 //! when the process is to end, when another executor works on the same commands, or when the streams cannot be trusted.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use orrery_contracts::subjects::EventSubject;
-use orrery_contracts::{CancelRequest, Engine, Installation, QueueMark, Status, TransitionMessage, subjects};
+use orrery_contracts::{CancelRequest, Engine, Installation, PolicyEntry, QueueMark, Rejection, Status, TransitionMessage, subjects};
 use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -24,6 +26,10 @@ use crate::streams::{Bounds, Item};
 const TICK: Duration = Duration::from_secs(1);
 /// The mark in HEADS moves after so many ended commands at the latest.
 const MARK_EVERY: u64 = 100;
+/// So many commands are turned away side by side: one after another, somebody who sends too much would keep others waiting.
+const TURNED_AWAY_AT_ONCE: usize = 64;
+/// A quota that was read this long ago is read again.
+const QUOTA_FRESH: Duration = Duration::from_secs(1);
 
 /// How a session ended.
 #[derive(Debug)]
@@ -60,8 +66,13 @@ pub(super) struct Session<E> {
     not_before: u64,
     /// Streams whose backlog is not read yet.
     behind: BTreeSet<&'static str>,
-    /// Commands whose quota is to be looked at.
+    /// Commands that are to be looked at because they have just come.
     arrivals: BTreeSet<u64>,
+    /// Those of them that end without a turn, until that is known: at which sequence of EVENTS, once it is stored.
+    leaving: BTreeMap<u64, u64>,
+    turned_away: JoinSet<(u64, TurnEnd)>,
+    /// Quotas as they were read, by principal.
+    quotas: BTreeMap<String, (Instant, Option<PolicyEntry>)>,
     /// The last cancel request of each command that has not ended.
     cancels: HashMap<u64, (u32, Arc<str>)>,
     written: WrittenMark,
@@ -87,6 +98,9 @@ impl<E: Executor> Session<E> {
             not_before: 0,
             behind: BTreeSet::from([subjects::COMMANDS, subjects::EVENTS]),
             arrivals: BTreeSet::new(),
+            leaving: BTreeMap::new(),
+            turned_away: JoinSet::new(),
+            quotas: BTreeMap::new(),
             cancels: HashMap::new(),
             written: WrittenMark { mark, revision },
             last_command: mark.commands,
@@ -107,6 +121,7 @@ impl<E: Executor> Session<E> {
                 biased;
                 () = self.stop.cancelled() => Err(SessionEnd::Stopped),
                 ended = turn_of(&mut self.in_hand) => self.turn_ended(ended),
+                Some(ended) = self.turned_away.join_next() => self.has_left(ended),
                 Some(followed) = events_in.recv() => self.followed(subjects::EVENTS, followed).await,
                 Some(followed) = commands_in.recv() => self.followed(subjects::COMMANDS, followed).await,
                 _ = ticks.tick() => self.tick().await,
@@ -140,10 +155,11 @@ impl<E: Executor> Session<E> {
 
     fn command(&mut self, item: &Item) -> Result<(), SessionEnd> {
         let facts = arrival::facts(&*self.desk.executor, self.desk.engine, &self.installation, item);
+        let never_starts = facts.fault.is_some();
         self.table.command(item.seq, facts).map_err(contradiction)?;
         self.last_command = item.seq;
         self.desk.marks.saw_command(Mark::of(item.seq, &item.subject, &item.body));
-        if self.desk.engine == Engine::Docker {
+        if never_starts || self.desk.engine == Engine::Docker {
             self.arrivals.insert(item.seq);
         }
         Ok(())
@@ -168,6 +184,7 @@ impl<E: Executor> Session<E> {
             .ok();
         self.table.transition(item.seq, seq, message.as_ref()).map_err(contradiction)?;
         if self.table.has_ended(seq) {
+            self.leaving.remove(&seq);
             self.cancels.remove(&seq);
             if let Some(in_hand) = self.in_hand.as_ref().filter(|in_hand| in_hand.seq == seq) {
                 in_hand.superseded.cancel();
@@ -214,19 +231,34 @@ impl<E: Executor> Session<E> {
         }
     }
 
-    fn turn_ended(&mut self, end: Result<TurnEnd, tokio::task::JoinError>) -> Result<(), SessionEnd> {
+    fn turn_ended(&mut self, end: Result<TurnEnd, JoinError>) -> Result<(), SessionEnd> {
         let seq = self.in_hand.take().map_or(0, |in_hand| in_hand.seq);
         self.running.store(0, Ordering::Relaxed);
+        self.goes_on(seq, end.map_err(std::io::Error::other).unwrap_or_else(TurnEnd::Unwritable))
+    }
+
+    /// A command that never had a turn has ended.
+    fn has_left(&mut self, end: Result<(u64, TurnEnd), JoinError>) -> Result<(), SessionEnd> {
+        let (seq, end) = end.map_err(|death| SessionEnd::Unwritable(std::io::Error::other(death)))?;
+        let TurnEnd::Over(event) = end else { return self.goes_on(seq, end) };
+        if self.table.last_event() >= event {
+            self.leaving.remove(&seq);
+        } else if let Some(known) = self.leaving.get_mut(&seq) {
+            *known = event;
+        }
+        Ok(())
+    }
+
+    fn goes_on(&mut self, seq: u64, end: TurnEnd) -> Result<(), SessionEnd> {
         match end {
-            Ok(TurnEnd::Over(event)) => {
+            TurnEnd::Over(event) => {
                 self.not_before = self.not_before.max(event);
                 Ok(())
             }
-            Ok(TurnEnd::Stale) => Err(SessionEnd::Stale { seq }),
-            Ok(TurnEnd::Stopped) => Err(SessionEnd::Stopped),
-            Ok(TurnEnd::Distrusted(why)) => Err(SessionEnd::Regressed(why)),
-            Ok(TurnEnd::Unwritable(error)) => Err(SessionEnd::Unwritable(error)),
-            Err(death) => Err(SessionEnd::Unwritable(std::io::Error::other(death))),
+            TurnEnd::Stale => Err(SessionEnd::Stale { seq }),
+            TurnEnd::Stopped => Err(SessionEnd::Stopped),
+            TurnEnd::Distrusted(why) => Err(SessionEnd::Regressed(why)),
+            TurnEnd::Unwritable(error) => Err(SessionEnd::Unwritable(error)),
         }
     }
 
@@ -235,11 +267,12 @@ impl<E: Executor> Session<E> {
         if !self.behind.is_empty() {
             return Ok(());
         }
-        self.reject_over_quota().await?;
-        if self.table.mark().commands >= self.written.mark.commands.saturating_add(MARK_EVERY) {
+        self.look_at_arrivals().await?;
+        if self.table.ended() >= self.written.mark.commands.saturating_add(MARK_EVERY) {
             self.write_mark().await;
         }
-        if self.in_hand.is_some() || self.table.last_event() < self.not_before {
+        let leaves = self.table.head().and_then(|head| self.leaving.get(&head)).is_some_and(|event| self.table.last_event() < *event);
+        if leaves || self.in_hand.is_some() || self.table.last_event() < self.not_before {
             return Ok(());
         }
         metrics::gauge!("orrery_queue_waiting_commands", "engine" => self.desk.engine.as_str()).set(count(self.table.backlog()));
@@ -281,29 +314,50 @@ impl<E: Executor> Session<E> {
         self.in_hand = Some(InHand { seq, attempt, turn, superseded, cancel });
     }
 
-    /// Looks at every command on arrival, and ends those that are over their publisher's quota.
-    async fn reject_over_quota(&mut self) -> Result<(), SessionEnd> {
-        while let Some(seq) = self.arrivals.pop_first() {
+    /// Looks at every command on arrival, and ends those that can never start or are over their publisher's quota.
+    async fn look_at_arrivals(&mut self) -> Result<(), SessionEnd> {
+        while self.turned_away.len() < TURNED_AWAY_AT_ONCE {
+            let Some(seq) = self.arrivals.pop_first() else { return Ok(()) };
             let in_hand = self.in_hand.as_ref().is_some_and(|in_hand| in_hand.seq == seq);
-            let waiting = self.table.waiting_up_to(seq);
-            let Some(head) = self.table.pending(seq).filter(|head| head.attempt == 1 && !in_hand && waiting.commands > 1) else { continue };
-            let principal = self.table.principal(seq).unwrap_or_default().to_owned();
-            let policy = self.desk.definitions.patiently(|| self.desk.definitions.policy(&principal));
-            let policy = tokio::select! {
-                biased;
-                policy = policy => policy.unwrap_or_default(),
-                () = self.stop.cancelled() => return Err(SessionEnd::Stopped),
+            let Some(head) = self.table.pending(seq).filter(|head| head.attempt == 1 && !in_hand) else { continue };
+            let rejection = match self.table.fault(seq) {
+                Some(fault) => Some(fault.clone()),
+                None => self.over_quota(seq).await?,
             };
-            let Some(rejection) = arrival::over_quota(&principal, waiting, policy) else { continue };
-            match self.desk.reject(&head, &rejection, &self.stop).await {
-                TurnEnd::Over(event) => self.not_before = self.not_before.max(event),
-                TurnEnd::Stale => return Err(SessionEnd::Stale { seq }),
-                TurnEnd::Stopped => return Err(SessionEnd::Stopped),
-                TurnEnd::Distrusted(why) => return Err(SessionEnd::Regressed(why)),
-                TurnEnd::Unwritable(error) => return Err(SessionEnd::Unwritable(error)),
-            }
+            let Some(rejection) = rejection else { continue };
+            self.table.turn_away(seq);
+            self.leaving.insert(seq, u64::MAX);
+            let (desk, stop) = (Arc::clone(&self.desk), self.stop.clone());
+            self.turned_away.spawn(async move { (seq, desk.reject(&head, &rejection, &stop).await) });
         }
         Ok(())
+    }
+
+    /// Why a command is over its publisher's quota, when it is; the Docker executor sees to that for both.
+    async fn over_quota(&mut self, seq: u64) -> Result<Option<Rejection>, SessionEnd> {
+        let waiting = self.table.waiting_up_to(seq);
+        if self.desk.engine != Engine::Docker || waiting.commands <= 1 {
+            return Ok(None);
+        }
+        let principal = self.table.principal(seq).unwrap_or_default().to_owned();
+        let known = self.quotas.get(&principal).filter(|(read, _)| read.elapsed() < QUOTA_FRESH).map(|(_, policy)| policy.clone());
+        let policy = match known {
+            Some(policy) => policy,
+            None => self.read_quota(&principal).await?,
+        };
+        Ok(arrival::over_quota(&principal, waiting, policy))
+    }
+
+    async fn read_quota(&mut self, principal: &str) -> Result<Option<PolicyEntry>, SessionEnd> {
+        let policy = self.desk.definitions.patiently(|| self.desk.definitions.policy(principal));
+        let policy = tokio::select! {
+            biased;
+            policy = policy => policy.unwrap_or_default(),
+            () = self.stop.cancelled() => return Err(SessionEnd::Stopped),
+        };
+        self.quotas.retain(|_, (read, _)| read.elapsed() < QUOTA_FRESH);
+        self.quotas.insert(principal.to_owned(), (Instant::now(), policy.clone()));
+        Ok(policy)
     }
 
     async fn tick(&mut self) -> Result<(), SessionEnd> {
@@ -327,10 +381,10 @@ impl<E: Executor> Session<E> {
 
     /// Moves the mark in HEADS; when that does not work now, the next tick tries again.
     async fn write_mark(&mut self) {
-        let mark = self.table.mark();
-        if mark.commands <= self.written.mark.commands || !self.desk.streams.is_connected() {
+        if self.table.ended() <= self.written.mark.commands || !self.desk.streams.is_connected() {
             return;
         }
+        let mark = self.table.mark();
         let (definitions, engine) = (&self.desk.definitions, self.desk.engine);
         match definitions.put_queue_mark(engine, mark, self.written.revision).await {
             Ok(revision) => self.written = WrittenMark { mark, revision },
@@ -364,7 +418,7 @@ impl<E: Executor> Session<E> {
     }
 }
 
-async fn turn_of(in_hand: &mut Option<InHand>) -> Result<TurnEnd, tokio::task::JoinError> {
+async fn turn_of(in_hand: &mut Option<InHand>) -> Result<TurnEnd, JoinError> {
     match in_hand {
         Some(in_hand) => (&mut in_hand.turn).await,
         None => std::future::pending().await,

@@ -39,7 +39,7 @@ async fn a_failed_step_keeps_its_log_under_its_digest() {
         let StepEntry::Ended { outcome: StepOutcome::Failed, log, .. } = step.entry else { return None };
         log
     });
-    let definitions = orrery_queue::Definitions::new(world.connection(User::Projector).await.streams());
+    let definitions = orrery_queue::Definitions::new(world.connection(User::Api).await.streams());
     let kept = definitions.get_bytes(&log.unwrap()).await.unwrap().unwrap();
     assert_eq!(kept, b"the toy's log");
     docker.stop().await.unwrap();
