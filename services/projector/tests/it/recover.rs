@@ -246,8 +246,7 @@ async fn streams_that_were_made_anew_and_a_whole_store_that_is_gone_come_back() 
         assert_eq!(loss.live.db.dump().await?, before);
         // No executor took part in the story: every head is written from the events.
         assert_eq!(recovered.heads, 2);
-        let broker = loss.live.broker().await?;
-        broker.connected().await;
+        let broker = loss.live.executor().await?;
         let definitions = Definitions::new(broker.streams());
         let known: Option<Installation> = definitions.installation().await?;
         assert_eq!(known.map(|known| known.id), installation, "{HEADS} names the same installation");

@@ -166,7 +166,7 @@ async fn a_broker_that_has_another_message_under_a_number_is_refused() -> Result
     live.speaker().await?.say(&other.said).await?;
     let projector = live.projector().await?;
     let detail = projector.until_it_waits_for(STREAM_REGRESSED).await?;
-    assert_eq!(detail, "message 1 of COMMANDS is not the one that was seen");
+    assert!(detail.starts_with("message 1 of COMMANDS is not the one that was seen"), "{detail}");
     projector.stop().await
 }
 

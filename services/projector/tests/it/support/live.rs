@@ -51,9 +51,10 @@ impl Live {
             let (name, subjects) = (name.to_owned(), vec![subject.to_owned()]);
             ops.create_stream(jetstream::stream::Config { name, subjects, first_sequence: Some(first), ..Default::default() }).await?;
         }
-        let bucket = jetstream::kv::Config { bucket: subjects::HEADS.into(), ..Default::default() };
+        let (name, subjects) = (format!("KV_{}", subjects::HEADS), vec![format!("$KV.{}.>", subjects::HEADS)]);
+        ops.create_stream(jetstream::stream::Config { name, subjects, allow_direct: true, ..Default::default() }).await?;
         let it = Installation { id: INSTALLATION, engines: Vec::new(), created_at: Time::new(time::OffsetDateTime::UNIX_EPOCH) };
-        let heads = ops.create_key_value(bucket).await?;
+        let heads = ops.get_key_value(subjects::HEADS).await?;
         heads.put(subjects::INSTALLATION_KEY, serde_json::to_vec(&it)?.into()).await?;
         Ok(())
     }
@@ -69,6 +70,15 @@ impl Live {
 
     pub async fn broker(&self) -> Result<Broker> {
         Ok(Broker::connect(&self.broker_config()).await?)
+    }
+
+    /// A connection as the docker-executor, which reads all heads.
+    pub async fn executor(&self) -> Result<Broker> {
+        let user = User::DockerExecutor;
+        let password_file = Some(self.nats.layout().password(user));
+        let broker = Broker::connect(&BrokerConfig { user: user.name().into(), password_file, ..self.broker_config() }).await?;
+        broker.connected().await;
+        Ok(broker)
     }
 
     /// A story of this broker's installation.
