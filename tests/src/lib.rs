@@ -16,6 +16,7 @@ pub mod installation;
 pub mod live;
 pub mod postgres;
 pub mod publisher;
+pub mod race;
 pub mod service;
 pub mod wait;
 
