@@ -9,6 +9,8 @@ use anyhow::ensure;
 const USUAL: u32 = 15;
 /// The longest that one side is held back.
 const LONGEST: i64 = 2_000_000;
+/// How far one side is ahead now and then.
+const FAR: i64 = 200_000;
 
 /// One of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +58,7 @@ impl Races {
 
     /// Lets two race, and answers what came of both.
     pub async fn run<A, B>(&mut self, first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
-        let lead = self.lead + self.jitter();
+        let lead = self.lead + self.jitter() + self.far();
         let held = |by: i64| tokio::time::sleep(Duration::from_micros(u64::try_from(by.clamp(0, LONGEST)).unwrap_or(0)));
         let first = async {
             held(-lead).await;
@@ -94,9 +96,17 @@ impl Races {
 
     /// A part of the present step, to either side.
     fn jitter(&mut self) -> i64 {
+        self.drawn() % (self.step * 2 + 1) - self.step
+    }
+
+    /// Now and then one side is far ahead, and the other finds a world that knows of it.
+    fn far(&mut self) -> i64 {
+        if self.drawn() % 5 == 0 { self.drawn() % (2 * FAR + 1) - FAR } else { 0 }
+    }
+
+    fn drawn(&mut self) -> i64 {
         self.draw = self.draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let part = i64::try_from(self.draw >> 33).unwrap_or(0);
-        part % (self.step * 2 + 1) - self.step
+        i64::try_from(self.draw >> 33).unwrap_or(0)
     }
 }
 
