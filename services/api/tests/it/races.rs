@@ -144,7 +144,7 @@ impl Ring {
         let jetstream = async_nats::jetstream::new(self.world.api.broker.client().clone());
         let events = jetstream.get_stream_no_info(subjects::EVENTS).await.unwrap();
         let (mut story, mut from) = (Vec::new(), 1);
-        while let Ok(next) = events.raw_message_builder().sequence(from).next_by_subject(&subjects::transition(seq)).send().await {
+        while let Ok(next) = events.raw_message_builder().sequence(from).next_by_subject(subjects::transition(seq)).send().await {
             from = next.sequence + 1;
             story.push(serde_json::from_slice(&next.payload).unwrap());
         }
