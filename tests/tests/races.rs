@@ -138,7 +138,7 @@ async fn apply_against_delete(orrery: &Installation) -> anyhow::Result<()> {
     let mut races = Races::of("apply against delete");
     let (prefix, mut at_once, mut running) = (orrery.name("gone"), 0_u32, 0_u32);
     while races.go_on() {
-        let runs = races.count() % RUNNING_EACH == 0;
+        let runs = races.count().is_multiple_of(RUNNING_EACH);
         running += u32::from(runs);
         let bundle = if runs {
             compose("services:\n  a:\n    image: orrery/busybox:test\n    command: [sleep, '1000']\n    stop_signal: SIGKILL\n")
