@@ -144,7 +144,7 @@ impl Target {
         let corpus = folder("corpus", self.name)?;
         let mut command = self.libfuzzer(program);
         // One input for each edge, and not for each number of times that it is taken: the corpus is to be small.
-        command.args(["-merge=1", "-use_counters=0"]).arg(scratch.path()).args([work, &corpus]);
+        command.args(["-set_cover_merge=1", "-use_counters=0"]).arg(scratch.path()).args([work, &corpus]);
         shell::quiet(&mut command).context("the corpus could not be minimised")?;
         fs::remove_dir_all(&corpus)?;
         fs::create_dir_all(&corpus)?;
