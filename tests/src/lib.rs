@@ -18,6 +18,7 @@ pub mod live;
 pub mod memory;
 pub mod postgres;
 pub mod publisher;
+pub mod race;
 pub mod service;
 pub mod wait;
 

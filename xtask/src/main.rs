@@ -62,6 +62,8 @@ enum Chore {
     Bench(chores::bench::Bench),
     /// Run the long sweeps whole.
     Soak(chores::soak::Soak),
+    /// Fuzz what reads outside input.
+    Fuzz(chores::fuzz::Fuzz),
 }
 
 fn main() -> std::process::ExitCode {
@@ -82,6 +84,7 @@ fn main() -> std::process::ExitCode {
         Chore::Sqlx(sqlx) => sqlx.run(),
         Chore::Bench(bench) => bench.run(),
         Chore::Soak(soak) => soak.run(),
+        Chore::Fuzz(fuzz) => fuzz.run(),
     };
     match done {
         Ok(()) => std::process::ExitCode::SUCCESS,

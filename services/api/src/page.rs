@@ -58,6 +58,9 @@ pub async fn page(State(api): State<Api>, request: Request) -> Response {
     if is_page {
         return index(&api.config.web_dir, request).await;
     }
+    if !is_plain(&path) {
+        return Refusal::new(Code::NoSuchRoute, "the page has no file of such a name").into_response();
+    }
     let mut response = file(&api.config.web_dir, request).await;
     if response.status() == StatusCode::NOT_FOUND {
         return Refusal::new(Code::NoSuchRoute, format!("{path} is not a file of the page")).into_response();
@@ -86,6 +89,11 @@ pub async fn may_know_of(parts: &mut Parts, api: &Api) -> Answer<()> {
 
 fn last_part(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
+}
+
+/// Whether the page could have a file of this name: a file system fails at others, and that would look like our failure.
+fn is_plain(path: &str) -> bool {
+    path.len() <= 255 && path.chars().all(|c| c.is_ascii_alphanumeric() || ['/', '.', '-', '_'].contains(&c))
 }
 
 /// Whether a file's name changes with its content: `app-1f2e3d4c5b6a7988.js`, `editor.X7K2P9QD.css`.
@@ -158,7 +166,17 @@ pub async fn protect(request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::is_hashed;
+    use super::{is_hashed, is_plain};
+
+    #[test]
+    fn a_name_that_no_file_can_have_is_not_looked_for() {
+        for plain in ["/app-1f2e3d4c5b6a7988.js", "/fonts/mono_400.woff2"] {
+            assert!(is_plain(plain), "{plain}");
+        }
+        for strange in ["/a%00.js", "/%2e%2e/secret.txt", &format!("/{}.js", "a".repeat(300))] {
+            assert!(!is_plain(strange), "{strange}");
+        }
+    }
 
     #[test]
     fn only_names_that_change_with_their_content_are_kept_for_ever() {

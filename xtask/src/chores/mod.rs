@@ -3,7 +3,9 @@
 pub(crate) mod bench;
 pub(crate) mod browser;
 pub(crate) mod digest;
+pub(crate) mod fuzz;
 pub(crate) mod images;
+pub(crate) mod report;
 pub(crate) mod schemas;
 pub(crate) mod screenshots;
 pub(crate) mod soak;

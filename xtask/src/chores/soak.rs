@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
+use super::report;
 use crate::folders;
 use crate::say;
 use crate::shell;
@@ -33,7 +34,7 @@ struct Sweep {
     settings: &'static [(&'static str, &'static str)],
 }
 
-const SWEEPS: [Sweep; 4] = [
+const SWEEPS: [Sweep; 7] = [
     Sweep {
         name: "histories",
         what: "Simulated histories of two executors of an engine in memory: kills, freezes, cuts, lost answers, rivals. A hundred million steps.",
@@ -56,11 +57,34 @@ const SWEEPS: [Sweep; 4] = [
         settings: &[("ORRERY_SOAK_KILLS", "20")],
     },
     Sweep {
+        name: "long-life",
+        what: "An executor that starts behind a hundred thousand ended commands, and a backlog of ten thousand.",
+        package: "orrery-queue",
+        test: "long_life",
+        settings: &[("ORRERY_SOAK_COMMANDS", "100000")],
+    },
+    Sweep {
         name: "publishers",
         what: "A hundred thousand messages of garbage; bursts over the quota, the queue held and not; two publishers at full speed; late duplicates.",
         package: "orrery-tests",
         test: "faulty_publisher",
         settings: &[("ORRERY_SOAK_GARBAGE", "100000"), ("ORRERY_SOAK_HELD", "20000"), ("ORRERY_SOAK_BURST", "10000")],
+    },
+    Sweep {
+        name: "transitions",
+        what: "Two that move one command: cancel against start, cancel against end, retry against cancel. Ten thousand races of each, the api \
+               and the executor's loop on the real broker.",
+        package: "orrery-api",
+        test: "of_two_that_move_one_command_one_wins_and_both_are_told",
+        settings: &[("ORRERY_SOAK_RACES", "10000")],
+    },
+    Sweep {
+        name: "writers",
+        what: "Two who write at once: savers with If-Match, creations of one name, an apply against a delete. Ten thousand races of each by \
+               REST on a whole installation; one apply in fifty has a container to run.",
+        package: "orrery-tests",
+        test: "of_two_who_write_at_once_one_wins_and_both_are_told",
+        settings: &[("ORRERY_SOAK_RACES", "10000")],
     },
 ];
 
@@ -81,18 +105,18 @@ impl Soak {
         ensure!(SWEEPS.iter().any(|sweep| wanted(&sweep)), "there is no such sweep: {}", SWEEPS.map(|sweep| sweep.name).join(", "));
         let path = folders::repository().join("docs/soak.md");
         let before = std::fs::read_to_string(&path).unwrap_or_default();
-        let mut report = String::from(
+        let mut text = String::from(
             "# The long sweeps\n\nWritten by `cargo xtask soak`. Each sweep is a test that `cargo xtask test` runs in a bounded sample.\n",
         );
         for sweep in &SWEEPS {
             let section = if wanted(&sweep) {
                 sweep.run(&nextest, &tools, seed)?
             } else {
-                section_of(&before, sweep.name).unwrap_or_else(|| sweep.section("Not run yet."))
+                report::section_of(&before, sweep.name).unwrap_or_else(|| sweep.section("Not run yet."))
             };
-            report.push_str(&section);
+            text.push_str(&section);
         }
-        std::fs::write(&path, report).with_context(|| format!("cannot write {}", path.display()))?;
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         say::step("soak", &format!("the report is in {}", path.display()));
         Ok(())
     }
@@ -129,27 +153,5 @@ impl Sweep {
         let mut section = String::new();
         let _ = write!(section, "\n## {}\n\n{}\n\n{said}\n", self.name, self.what);
         section
-    }
-}
-
-/// What a report says of a sweep.
-fn section_of(report: &str, name: &str) -> Option<String> {
-    let heading = format!("\n## {name}\n");
-    let begin = report.find(&heading)?;
-    let rest = report.get(begin..)?;
-    let end = rest.get(1..)?.find("\n## ").map_or(rest.len(), |end| end + 1);
-    rest.get(..end).map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sweep_that_is_not_run_keeps_what_the_report_says() {
-        let report = "# The long sweeps\n\n## one\n\nfirst\n\n## two\n\nsecond\n";
-        assert_eq!(section_of(report, "one").unwrap(), "\n## one\n\nfirst\n");
-        assert_eq!(section_of(report, "two").unwrap(), "\n## two\n\nsecond\n");
-        assert_eq!(section_of(report, "three"), None);
     }
 }

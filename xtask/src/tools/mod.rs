@@ -6,6 +6,7 @@ pub(crate) mod apt;
 pub(crate) mod archive;
 pub(crate) mod browser;
 pub(crate) mod cargo;
+pub(crate) mod cargo_fuzz;
 pub(crate) mod compose;
 pub(crate) mod engine;
 pub(crate) mod nats;

@@ -48,7 +48,7 @@ pub fn unpack(kind: Kind, bytes: &[u8], limits: &BundleLimits) -> Answer<Bundle>
     let mut unpacked = Unpacked { limits, bundle: Bundle::default(), bytes: 0, faults: Vec::new() };
     match kind {
         Kind::Tar => unpacked.tar(bytes)?,
-        Kind::TarGz => unpacked.tar(GzDecoder::new(bytes))?,
+        Kind::TarGz => unpacked.gzipped_tar(bytes)?,
         Kind::Zip => unpacked.zip(bytes)?,
     }
     if !unpacked.faults.is_empty() {
@@ -64,7 +64,24 @@ struct Unpacked<'a> {
     faults: Vec<Located>,
 }
 
+/// The most that an archive has in it: headers beside its files.
+#[must_use]
+pub fn longest(limits: &BundleLimits) -> usize {
+    limits.bytes.saturating_add(limits.files.saturating_mul(2048)).saturating_add(1 << 20)
+}
+
 impl Unpacked<'_> {
+    /// What is skipped and what is only a name is unpacked too, and counts.
+    fn gzipped_tar(&mut self, bytes: &[u8]) -> Answer<()> {
+        let most = longest(self.limits);
+        let mut reader = GzDecoder::new(bytes).take(u64::try_from(most).unwrap_or(u64::MAX));
+        let read = self.tar(&mut reader);
+        if reader.limit() == 0 {
+            return Err(over(format!("the archive unpacks to more than {most} bytes (ORRERY_BUNDLE_MAX_BYTES)")));
+        }
+        read
+    }
+
     fn tar(&mut self, reader: impl Read) -> Answer<()> {
         let mut archive = tar::Archive::new(reader);
         for entry in archive.entries().map_err(unreadable)? {
@@ -201,6 +218,20 @@ mod tests {
         let bundle: Bundle = Bundle { files: [("zeros".to_owned(), orrery_contracts::FileContent::text("0".repeat(4 << 20)))].into() };
         let packed = gzipped(&tar_of(&bundle, "").unwrap());
         let limits = BundleLimits { file_bytes: 1 << 20, ..BundleLimits::default() };
+        assert_eq!(unpack(Kind::TarGz, &packed, &limits).unwrap_err().code(), Code::TooLarge);
+    }
+
+    #[test]
+    fn a_small_archive_of_a_name_without_end_is_stopped() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut name = tar::Header::new_gnu();
+        name.set_entry_type(tar::EntryType::GNULongName);
+        name.set_size(4 << 20);
+        name.set_cksum();
+        builder.append(&name, &vec![b'x'; 4 << 20][..]).unwrap();
+        let packed = gzipped(&builder.into_inner().unwrap());
+        assert!(packed.len() < 1 << 16);
+        let limits = BundleLimits { bytes: 1 << 20, ..BundleLimits::default() };
         assert_eq!(unpack(Kind::TarGz, &packed, &limits).unwrap_err().code(), Code::TooLarge);
     }
 

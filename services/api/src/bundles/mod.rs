@@ -7,5 +7,5 @@ pub mod sweep;
 mod tarball;
 pub mod upload;
 
-pub use archive::{Kind, unpack};
+pub use archive::{Kind, longest, unpack};
 pub use tarball::tar_of;

@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use orrery_contracts::rest::BundleInfo;
 use orrery_contracts::{Bundle, Code};
 
-use super::{Kind, unpack};
+use super::{Kind, longest, unpack};
 use crate::auth::Principal;
 use crate::commands::checks;
 use crate::extract::{Body, read_all};
@@ -44,9 +44,7 @@ impl FromRequest<Api> for Files {
             };
         };
         let limits = api.config.limits;
-        // An archive has headers beside its files.
-        let most = limits.bytes.saturating_add(limits.files.saturating_mul(2048)).saturating_add(1 << 20);
-        let bytes = read_all(request, most).await?;
+        let bytes = read_all(request, longest(&limits)).await?;
         let unpacked = tokio::task::spawn_blocking(move || unpack(archive, &bytes, &limits)).await;
         unpacked.map_err(|error| Refusal::internal("unpacking an archive", &error))?.map(Self)
     }

@@ -23,4 +23,4 @@ mod writer;
 pub(crate) use order::{About, Order};
 pub(crate) use waiting::Expected;
 pub(crate) use writer::Subject;
-pub use writer::Writer;
+pub use writer::{Terms, Writer};

@@ -43,6 +43,27 @@ pub struct Filter {
     pub after: Option<String>,
 }
 
+/// How far a list goes, as its filter says.
+#[derive(Debug)]
+pub struct Bounds {
+    limit: i64,
+    below: i64,
+    statuses: Option<Vec<String>>,
+}
+
+impl Filter {
+    /// Reads everything of it that can be read without the read model.
+    ///
+    /// # Errors
+    /// 422 when something of it cannot be read.
+    pub fn bounds(&self) -> Answer<Bounds> {
+        let unreadable = |cursor: &str| Refusal::invalid(format!("after={cursor}: take it from `next` of the page before"));
+        let below = self.after.as_deref().map(|cursor| cursor.parse().map_err(|_| unreadable(cursor))).transpose()?;
+        let statuses = self.status.as_deref().map(statuses).transpose()?;
+        Ok(Bounds { limit: Page::limit(self.limit)?, below: below.unwrap_or(i64::MAX), statuses })
+    }
+}
+
 /// How a command is waited for.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -53,17 +74,12 @@ pub struct Waiting {
 
 /// `GET /commands`: newest first, without plans and steps.
 pub async fn list(State(api): State<Api>, principal: Principal, Params(filter): Params<Filter>) -> Answer<Json<List<Command>>> {
-    let limit = Page::limit(filter.limit)?;
+    let Bounds { limit, below, statuses } = filter.bounds()?;
     consistency::catch_up_with_own_writes(&api).await?;
-    let below = match filter.after.as_deref() {
-        Some(cursor) => cursor.parse().map_err(|_| Refusal::invalid(format!("after={cursor}: take it from `next` of the page before")))?,
-        None => i64::MAX,
-    };
     let stack = match filter.stack_id.as_deref() {
         Some(reference) => Some(stack_of(&api, &principal, reference).await?),
         None => None,
     };
-    let statuses = filter.status.as_deref().map(statuses).transpose()?;
     let sees_only = principal.sees_only();
     let wanted = Wanted { stack, statuses, below, limit: limit.saturating_add(1), ..Wanted::seen_by(sees_only) };
     let found = select(&api, &wanted).await?.into_iter().map(Row::command).collect::<Answer<Vec<_>>>()?;

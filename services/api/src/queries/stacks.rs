@@ -114,7 +114,11 @@ pub(crate) async fn own(api: &Api, principal: &Principal, name: &Name) -> Answer
     Ok(select(api, principal, wanted).await?.pop())
 }
 
-fn cursor_of(cursor: &str) -> Answer<(String, Uuid)> {
+/// Reads `next` of a page of stacks.
+///
+/// # Errors
+/// 422 when it is none.
+pub fn cursor_of(cursor: &str) -> Answer<(String, Uuid)> {
     let read = cursor.split_once('/').and_then(|(name, id)| Some((name.to_owned(), id.parse().ok()?)));
     read.ok_or_else(|| Refusal::invalid(format!("after={cursor}: take it from `next` of the page before")))
 }

@@ -68,7 +68,11 @@ pub async fn of_stack(
 }
 
 impl Lines {
-    fn question(&self, headers: &HeaderMap) -> Answer<LogsQuestion> {
+    /// The question to the executor; who comes back says in `Last-Event-ID` what he has seen.
+    ///
+    /// # Errors
+    /// 422 when something of it cannot be read.
+    pub fn question(&self, headers: &HeaderMap) -> Answer<LogsQuestion> {
         let follow = match self.follow.as_deref() {
             None | Some("false" | "0") => false,
             Some("" | "true" | "1") => true,

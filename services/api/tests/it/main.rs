@@ -11,5 +11,6 @@ mod events;
 mod page;
 mod publishers;
 mod questions;
+mod races;
 mod stacks;
 mod support;

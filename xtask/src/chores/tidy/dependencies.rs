@@ -37,8 +37,8 @@ const WITH_INPUT_AND_OUTPUT: [&str; 2] = ["orrery-queue", "orrery-instruments"];
 const PROGRAMS: [&str; 6] =
     ["orrery-api", "orrery-projector", "orrery-docker-executor", "orrery-libvirt-executor", "orrery-frontend", "xtask"];
 
-/// The end-to-end tests stand outside and may look at everything; so does the simulation, which serves only tests.
-const TESTS: [&str; 2] = ["orrery-tests", SIMULATION];
+/// The end-to-end tests and the fuzzer stand outside and may look at everything; so does the simulation, which serves only tests.
+const TESTS: [&str; 3] = ["orrery-tests", "orrery-fuzz", SIMULATION];
 
 const SIMULATION: &str = "orrery-simulation";
 
