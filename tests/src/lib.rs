@@ -9,6 +9,7 @@
 
 pub mod api;
 pub mod bundles;
+pub mod daemon;
 pub mod engine;
 pub mod garbage;
 pub mod history;
@@ -18,6 +19,7 @@ pub mod live;
 pub mod memory;
 pub mod postgres;
 pub mod publisher;
+pub mod registry;
 pub mod service;
 pub mod wait;
 

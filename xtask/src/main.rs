@@ -62,6 +62,8 @@ enum Chore {
     Bench(chores::bench::Bench),
     /// Run the long sweeps whole.
     Soak(chores::soak::Soak),
+    /// Hold the history in a file against the promises.
+    Audit(chores::audit::Audit),
 }
 
 fn main() -> std::process::ExitCode {
@@ -82,6 +84,7 @@ fn main() -> std::process::ExitCode {
         Chore::Sqlx(sqlx) => sqlx.run(),
         Chore::Bench(bench) => bench.run(),
         Chore::Soak(soak) => soak.run(),
+        Chore::Audit(audit) => audit.run(),
     };
     match done {
         Ok(()) => std::process::ExitCode::SUCCESS,
