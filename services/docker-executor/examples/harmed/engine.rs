@@ -18,6 +18,8 @@ pub(crate) fn before(host: &str, folder: &Path, points: Arc<Points>) -> anyhow::
     let engine = host.strip_prefix("unix://").with_context(|| format!("an engine on a socket is needed, and not {host}"))?;
     let engine: Arc<Path> = Path::new(engine).into();
     let socket = folder.join(format!("engine-{}.sock", std::process::id()));
+    // A process of the same number may have left it.
+    let _ = std::fs::remove_file(&socket);
     let listener = UnixListener::bind(&socket).with_context(|| format!("listen on {}", socket.display()))?;
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
