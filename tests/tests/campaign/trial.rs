@@ -8,7 +8,7 @@ use async_nats::jetstream::consumer::pull;
 use futures::StreamExt as _;
 use orrery_contracts::{Bundle, Status, StepEntry, StepMessage, Time, TransitionMessage, subjects};
 use orrery_tests::Installation;
-use orrery_tests::bundles::compose;
+use orrery_tests::bundles::{compose, replacing};
 use orrery_tests::history::{History, Watch};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -82,6 +82,16 @@ impl Trial {
         let published = OffsetDateTime::now_utc();
         let apply = orrery.api.write(&format!("/stacks/{stack}/apply/1"), json!({})).await?;
         Ok(Self { process: process.to_owned(), stack, seq: apply.seq, services, published, harmed: published })
+    }
+
+    /// Applies a change of ten services that run, so that each container has an old one beside it.
+    pub(crate) async fn begin_change(orrery: &Installation, process: &str) -> anyhow::Result<Self> {
+        let first = Self::begin(orrery, process).await?;
+        first.is_well(orrery).await?;
+        orrery.api.save(&first.stack, &replacing(ten_services(), "compose.yaml", "'100000'", "'200000'")?).await?;
+        let published = OffsetDateTime::now_utc();
+        let apply = orrery.api.write(&format!("/stacks/{}/apply/2", first.stack), json!({})).await?;
+        Ok(Self { seq: apply.seq, published, harmed: published, ..first })
     }
 
     /// Waits for a moment after the POST, and notes it as the one at which somebody is harmed.
@@ -219,7 +229,7 @@ impl Life {
 }
 
 /// The command once it has ended; the api may be away for a while.
-async fn patiently(orrery: &Installation, seq: u64) -> anyhow::Result<orrery_contracts::rest::Command> {
+pub(crate) async fn patiently(orrery: &Installation, seq: u64) -> anyhow::Result<orrery_contracts::rest::Command> {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         match orrery.api.settled(&seq.to_string()).await {
