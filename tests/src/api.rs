@@ -1,13 +1,16 @@
 //! A client of the REST API, as a script would write one: JSON in, JSON out, and every status looked at.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use orrery_contracts::rest::{Command, Container, Stack, Version};
-use orrery_contracts::{Bundle, Plan, Status};
+use orrery_contracts::{Bundle, Plan, Status, Time};
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 /// How long a command of these tests may take; building an image is the longest.
 pub const COMMAND_WITHIN: Duration = Duration::from_secs(300);
@@ -18,6 +21,24 @@ pub struct Api {
     origin: String,
     token: Option<String>,
     http: reqwest::Client,
+    told: Arc<Mutex<Vec<Told>>>,
+}
+
+/// What the API has said of a command, and when it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// When the question was sent.
+    pub asked: Time,
+    /// When the answer was there.
+    pub answered: Time,
+    /// The HTTP status: 202 when the command was put on the queue.
+    pub http: u16,
+    /// The command's id.
+    pub id: String,
+    /// Its place in the one order.
+    pub seq: u64,
+    /// Where it stands.
+    pub status: Status,
 }
 
 /// What the API answered.
@@ -76,7 +97,26 @@ impl Api {
     /// When no client can be made.
     pub fn new(origin: &str, token: Option<String>) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(75)).build()?;
-        Ok(Self { origin: origin.to_owned(), token, http })
+        Ok(Self { origin: origin.to_owned(), token, http, told: Arc::default() })
+    }
+
+    /// Everything that it has said of commands, to this client and its clones.
+    #[must_use]
+    pub fn told(&self) -> Vec<Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what an answer says of a command, if it is about one.
+    fn note(&self, asked: Time, answer: &Answer) {
+        #[derive(Deserialize)]
+        struct Said {
+            id: String,
+            seq: u64,
+            status: Status,
+        }
+        let Ok(Said { id, seq, status }) = Said::deserialize(&answer.body) else { return };
+        let told = Told { asked, answered: Time::new(OffsetDateTime::now_utc()), http: answer.status, id, seq, status };
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).push(told);
     }
 
     /// The same API, asked by nobody in particular.
@@ -109,6 +149,7 @@ impl Api {
     /// # Errors
     /// When there is no answer.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
+        let asked = Time::new(OffsetDateTime::now_utc());
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await?;
@@ -116,7 +157,9 @@ impl Api {
             "" => Value::Null,
             text => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())),
         };
-        Ok(Answer { status, headers, body })
+        let answer = Answer { status, headers, body };
+        self.note(asked, &answer);
+        Ok(answer)
     }
 
     /// GET.

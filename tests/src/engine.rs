@@ -48,6 +48,15 @@ impl Engine {
         Ok(Self { docker })
     }
 
+    /// The engine at this address.
+    ///
+    /// # Errors
+    /// When none answers.
+    pub async fn at(host: &str) -> anyhow::Result<Self> {
+        let docker = Docker::connect_with_host(host)?.negotiate_version().await.with_context(|| format!("no engine answers at {host}"))?;
+        Ok(Self { docker })
+    }
+
     /// The client underneath.
     #[must_use]
     pub const fn docker(&self) -> &Docker {

@@ -60,7 +60,11 @@ pub async fn base(engine: &Engine) -> anyhow::Result<()> {
     engine.docker().inspect_image(BASE).await.map(drop).with_context(|| format!("{BASE} is missing: run `cargo xtask images`"))
 }
 
-fn root_file_system() -> anyhow::Result<Vec<u8>> {
+/// The files of [`BUSYBOX`], as an archive.
+///
+/// # Errors
+/// When there is no static busybox on this machine.
+pub fn root_file_system() -> anyhow::Result<Vec<u8>> {
     let program = std::fs::read(static_busybox()?)?;
     let mut archive = tar::Builder::new(Vec::new());
     for folder in ["bin/", "tmp/", "etc/", "www/"] {

@@ -22,6 +22,17 @@ use crate::wait::eventually;
 /// How long a service may take until it is ready; a machine that compiles at the same time is slow.
 pub const READY_WITHIN: Duration = Duration::from_secs(60);
 
+/// How an installation differs from what is released.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Form<'a> {
+    /// More settings for every service.
+    pub settings: &'a [(&'a str, &'a str)],
+    /// The docker-executor is the one that tests harm; it is told these settings too.
+    pub harmed: Option<&'a [(&'a str, &'a str)]>,
+    /// The address of another engine than the machine's.
+    pub engine: Option<&'a str>,
+}
+
 /// An installation. [`Installation::end`] it at the end of a test; one that is dropped without prints its logs.
 #[derive(Debug)]
 pub struct Installation {
@@ -44,7 +55,7 @@ impl Installation {
     /// # Errors
     /// When something does not start.
     pub async fn start() -> anyhow::Result<Self> {
-        Self::start_with(&[]).await
+        Self::start_as(Form::default()).await
     }
 
     /// The same, with more settings for every service.
@@ -52,18 +63,36 @@ impl Installation {
     /// # Errors
     /// When something does not start.
     pub async fn start_with(settings: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let engine = Engine::connect().await?;
+        Self::start_as(Form { settings, ..Form::default() }).await
+    }
+
+    /// The same in another form.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn start_as(form: Form<'_>) -> anyhow::Result<Self> {
+        let engine = match form.engine {
+            Some(host) => Engine::at(host).await?,
+            None => Engine::connect().await?,
+        };
         images::busybox(engine.docker()).await?;
         let postgres = Cluster::start().context("start a database")?;
         let broker = Broker::provisioned().await.context("start a broker")?;
         migrate(&postgres)?;
         let port = orrery_nats::port::any()?;
-        let environments = Service::ALL.map(|service| (service, environment(service, &broker, &postgres, port, settings)));
         let data = broker.data().to_owned();
         std::fs::create_dir_all(data.join("web")).context("make the page's folder")?;
         std::fs::write(data.join("web/index.html"), "<!doctype html><title>Orrery</title>").context("write a page")?;
-        let services =
-            environments.into_iter().map(|(service, environment)| (service, Process::new(service, &data, environment))).collect();
+        let mut services = BTreeMap::new();
+        for service in Service::ALL {
+            let mut settings = form.settings.to_vec();
+            settings.extend(form.engine.filter(|_| service == Service::DockerExecutor).map(|host| ("DOCKER_HOST", host)));
+            let mut process = Process::new(service, &data, environment(service, &broker, &postgres, port, &settings));
+            if let Some(settings) = form.harmed.filter(|_| service == Service::DockerExecutor) {
+                process = process.harmed(&data.join("harm"), settings)?;
+            }
+            services.insert(service, process);
+        }
         let api = Api::new(&format!("http://127.0.0.1:{port}"), None)?;
         let mut orrery = Self { api, engine, broker, postgres, services, projects: Mutex::default(), ended: false };
         for service in Service::ALL {
@@ -127,6 +156,15 @@ impl Installation {
         self.services.get(&service).map(|process| process.environment().to_vec()).unwrap_or_default()
     }
 
+    /// A second docker-executor of the same form, as on another host: with a data folder and a lock of its own. Not started.
+    ///
+    /// # Errors
+    /// When its folder cannot be made.
+    pub fn second_executor(&mut self) -> anyhow::Result<Process> {
+        let data = self.data().join("second");
+        self.process(Service::DockerExecutor).elsewhere(&data)
+    }
+
     /// Kills a service as a crash would, and starts it again. Does not wait until it is ready.
     ///
     /// # Errors
@@ -181,6 +219,15 @@ impl Installation {
         self.sweep().await;
         self.ended = true;
         Ok(())
+    }
+
+    /// Ends a test that has broken things on purpose: everything is killed, and what was made on the engine goes.
+    pub async fn abandon(mut self) {
+        for process in self.services.values_mut() {
+            process.kill();
+        }
+        self.sweep().await;
+        self.ended = true;
     }
 
     /// The whole log of a service.

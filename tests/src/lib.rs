@@ -9,6 +9,7 @@
 
 pub mod api;
 pub mod bundles;
+pub mod daemon;
 pub mod engine;
 pub mod garbage;
 pub mod history;
@@ -19,6 +20,7 @@ pub mod memory;
 pub mod postgres;
 pub mod publisher;
 pub mod race;
+pub mod registry;
 pub mod service;
 pub mod wait;
 

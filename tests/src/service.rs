@@ -3,7 +3,7 @@
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -48,6 +48,20 @@ impl Service {
     }
 }
 
+/// A program that serves tests alone, by its place beside the others: the docker-executor that is harmed is `examples/harmed`.
+///
+/// # Errors
+/// When it was not built.
+pub fn test_program(name: &str) -> anyhow::Result<PathBuf> {
+    let path = programs()?.join(name);
+    anyhow::ensure!(
+        path.is_file(),
+        "{} is not built; `cargo xtask test` builds it, so does `cargo build --workspace --all-targets`",
+        path.display()
+    );
+    Ok(path)
+}
+
 /// The folder of the programs: the one that `ORRERY_PROGRAMS` names, else that of this test, with which they were built.
 fn programs() -> anyhow::Result<PathBuf> {
     if let Some(named) = std::env::var_os("ORRERY_PROGRAMS").filter(|named| !named.is_empty()) {
@@ -62,6 +76,8 @@ fn programs() -> anyhow::Result<PathBuf> {
 #[derive(Debug)]
 pub struct Process {
     service: Service,
+    /// Another program than the one that is released.
+    program: Option<PathBuf>,
     data: PathBuf,
     environment: Vec<(String, String)>,
     child: Option<Child>,
@@ -71,7 +87,42 @@ impl Process {
     /// A service with this environment and nothing else of the tests' own; not started yet.
     #[must_use]
     pub fn new(service: Service, data: &Path, environment: Vec<(String, String)>) -> Self {
-        Self { service, data: data.to_owned(), environment, child: None }
+        Self { service, program: None, data: data.to_owned(), environment, child: None }
+    }
+
+    /// The docker-executor as the program that tests harm: it works with this folder, and is told these settings.
+    ///
+    /// # Errors
+    /// When that program was not built.
+    pub fn harmed(mut self, folder: &Path, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+        self.program = Some(test_program("examples/harmed")?);
+        self.set("ORRERY_HARM", &folder.display().to_string());
+        for (name, value) in settings {
+            self.set(name, value);
+        }
+        Ok(self)
+    }
+
+    /// The same service as on another host: with a data folder and a lock of its own there. Not started yet.
+    ///
+    /// # Errors
+    /// When a folder cannot be made.
+    pub fn elsewhere(&self, data: &Path) -> anyhow::Result<Self> {
+        let mut other = Self::new(self.service, data, self.environment.clone());
+        other.program.clone_from(&self.program);
+        for (name, folder) in
+            [("ORRERY_DATA_DIR", data.to_owned()), ("ORRERY_LOCK_DIR", data.join("lock")), ("ORRERY_HARM", data.join("harm"))]
+        {
+            std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+            other.set(name, &folder.display().to_string());
+        }
+        Ok(other)
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Starts it. It says by its socket when it is ready: see [`Process::ready`].
@@ -86,7 +137,8 @@ impl Process {
         }
         let log = OpenOptions::new().create(true).append(true).open(&log).with_context(|| format!("open {}", log.display()))?;
         let errors = log.try_clone().context("a second handle on the log")?;
-        let child = Command::new(self.service.program()?)
+        let program = self.program.clone().map_or_else(|| self.service.program(), Ok)?;
+        let child = Command::new(program)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -125,6 +177,19 @@ impl Process {
         let http = reqwest::Client::builder().unix_socket(socket).timeout(Duration::from_secs(5)).build()?;
         let answer = http.get("http://socket/readyz").send().await?;
         if answer.status().is_success() { Ok(Ok(())) } else { Ok(Err(answer.text().await?)) }
+    }
+
+    /// How it has ended, where it has by itself. It may be started again then.
+    ///
+    /// # Errors
+    /// When that cannot be known.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let Some(child) = &mut self.child else { return Ok(None) };
+        let status = child.try_wait().context("ask for its end")?;
+        if status.is_some() {
+            self.child = None;
+        }
+        Ok(status)
     }
 
     /// Ends it as a crash would, between any two instructions.

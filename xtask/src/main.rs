@@ -64,6 +64,8 @@ enum Chore {
     Soak(chores::soak::Soak),
     /// Fuzz what reads outside input.
     Fuzz(chores::fuzz::Fuzz),
+    /// Hold the history in a file against the promises.
+    Audit(chores::audit::Audit),
 }
 
 fn main() -> std::process::ExitCode {
@@ -85,6 +87,7 @@ fn main() -> std::process::ExitCode {
         Chore::Bench(bench) => bench.run(),
         Chore::Soak(soak) => soak.run(),
         Chore::Fuzz(fuzz) => fuzz.run(),
+        Chore::Audit(audit) => audit.run(),
     };
     match done {
         Ok(()) => std::process::ExitCode::SUCCESS,

@@ -15,3 +15,4 @@ pub mod files;
 pub mod observe;
 pub mod plan;
 pub mod rpc;
+pub mod service;

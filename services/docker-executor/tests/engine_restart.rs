@@ -7,86 +7,14 @@ mod real;
 mod support;
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use orrery_compose::Service;
 use orrery_compose::model::{Condition, Healthcheck};
 use orrery_docker_executor::converge::{Memory, Script, Site, lifecycle};
 use orrery_docker_executor::engine::{Connection, DockerEngine, Engine, Scope, State};
-use rustix::process::{Pid, Signal, kill_process};
+use orrery_tests::daemon::Daemon;
 use support::{after, apply, desired, identity, service};
-
-/// A daemon of one's own, in a network of its own: one that has no default bridge removes the host's `docker0` by its name.
-struct Daemon {
-    folder: tempfile::TempDir,
-    process: Option<Child>,
-}
-
-impl Daemon {
-    /// A test that cannot have one fails, and says what it needs.
-    async fn start() -> Self {
-        assert!(rustix::process::geteuid().is_root(), "this test starts a daemon of its own, which only root may: run it as root");
-        for (program, package) in [("dockerd", "docker.io"), ("unshare", "util-linux")] {
-            let found = Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok();
-            assert!(found, "this test starts a daemon of its own, and there is no {program} on the PATH: install {package}");
-        }
-        let mut daemon = Self { folder: tempfile::tempdir().unwrap(), process: None };
-        daemon.spawn().await;
-        daemon
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).to_string_lossy().into_owned()
-    }
-
-    fn host(&self) -> String {
-        format!("unix://{}", self.path("docker.sock"))
-    }
-
-    async fn spawn(&mut self) {
-        let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
-        // It becomes the daemon, under the same process id.
-        let mut command = Command::new("unshare");
-        command.args(["--net", "--", "dockerd"]);
-        for (option, value) in [
-            ("--host", self.host()),
-            ("--data-root", self.path("data")),
-            ("--exec-root", self.path("exec")),
-            ("--pidfile", self.path("pid")),
-            ("--bridge", "none".to_owned()),
-            ("--default-address-pool", "base=10.219.0.0/16,size=24".to_owned()),
-        ] {
-            command.arg(option).arg(value);
-        }
-        command.args(["--iptables=false", "--ip6tables=false", "--ip-masq=false", "--userland-proxy=false"]);
-        self.process = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
-        let connection = Connection::new(self.host());
-        let until = tokio::time::Instant::now() + Duration::from_secs(60);
-        while let Err(error) = connection.docker().await {
-            let said = std::fs::read_to_string(Path::new(&self.path("log"))).unwrap_or_default();
-            assert!(tokio::time::Instant::now() < until, "{error}: {said}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    async fn end(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
-        let _ = kill_process(Pid::from_child(&process), Signal::TERM);
-        tokio::task::spawn_blocking(move || process.wait()).await.unwrap().unwrap();
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let _ = kill_process(Pid::from_child(&process), Signal::TERM);
-            let _ = process.wait();
-        }
-    }
-}
 
 fn slow(name: &str) -> Service {
     let check = Healthcheck {
@@ -102,7 +30,7 @@ fn slow(name: &str) -> Service {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_apply_goes_on_when_the_engine_ends_in_the_middle_and_comes_back() {
     let others = bridge_of_the_host();
-    let mut daemon = Daemon::start().await;
+    let mut daemon = Daemon::start().await.unwrap();
     let engine = DockerEngine::new(Connection::new(daemon.host()));
     real::make_image(&engine).await;
     let identity = identity("restarted");
@@ -118,8 +46,8 @@ async fn an_apply_goes_on_when_the_engine_ends_in_the_middle_and_comes_back() {
     });
     until_up(&engine, &stack, 2).await;
     assert!(!applying.is_finished());
-    daemon.end().await;
-    daemon.spawn().await;
+    daemon.end().await.unwrap();
+    daemon.spawn().await.unwrap();
     let (result, steps) = applying.await.unwrap();
     assert_eq!(result.as_deref(), Ok("containers: 3 created"), "{steps:#?}");
     until_up(&engine, &stack, 3).await;
@@ -127,7 +55,7 @@ async fn an_apply_goes_on_when_the_engine_ends_in_the_middle_and_comes_back() {
     assert_eq!(again.as_deref(), Ok("nothing to do"));
     // Or its containers would outlive the daemon.
     lifecycle::delete(&Site::new(&engine, &Memory::new(Script::Smooth)).await, &identity, &BTreeSet::new(), false).await.unwrap();
-    daemon.end().await;
+    daemon.end().await.unwrap();
     assert_eq!(bridge_of_the_host(), others, "a daemon of one's own has touched the bridge of another");
 }
 

@@ -96,6 +96,12 @@ impl Streams {
         Self { port }
     }
 
+    /// The port underneath, for a test that puts another one before it.
+    #[must_use]
+    pub fn port(&self) -> Arc<dyn Port> {
+        Arc::clone(&self.port)
+    }
+
     /// Whether the broker can be reached; follows changes.
     #[must_use]
     pub fn link(&self) -> watch::Receiver<Link> {

@@ -1,5 +1,6 @@
 //! The chores beside running an installation.
 
+pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod browser;
 pub(crate) mod digest;

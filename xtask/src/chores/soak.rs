@@ -34,7 +34,7 @@ struct Sweep {
     settings: &'static [(&'static str, &'static str)],
 }
 
-const SWEEPS: [Sweep; 7] = [
+const SWEEPS: [Sweep; 9] = [
     Sweep {
         name: "histories",
         what: "Simulated histories of two executors of an engine in memory: kills, freezes, cuts, lost answers, rivals. A hundred million steps.",
@@ -85,6 +85,20 @@ const SWEEPS: [Sweep; 7] = [
         package: "orrery-tests",
         test: "of_two_who_write_at_once_one_wins_and_both_are_told",
         settings: &[("ORRERY_SOAK_RACES", "10000")],
+    },
+    Sweep {
+        name: "frozen",
+        what: "SIGSTOP of the executor for a minute in the middle of an apply, with a second one started meanwhile, then SIGCONT. Ten times.",
+        package: "orrery-tests",
+        test: "a_frozen_executor_makes_nothing_once_another_has_taken_over",
+        settings: &[("ORRERY_SOAK_FREEZES", "10"), ("ORRERY_SOAK_FREEZE_SECONDS", "60")],
+    },
+    Sweep {
+        name: "points",
+        what: "The executor killed before and after each message and each call of applies, a rollback and a delete on the real engine.",
+        package: "orrery-docker-executor",
+        test: "killed_at_any_point_a_command_ends_as_unharmed",
+        settings: &[("ORRERY_SOAK_POINTS", "all")],
     },
 ];
 

@@ -121,12 +121,7 @@ impl Engine for DockerEngine {
 
     async fn act(&self, act: &Act, say: Say<'_>) -> Result<Effect, EngineError> {
         let docker = self.connection.docker().await?;
-        fail::fail_point!("engine-before");
-        fail::fail_point!(before(act));
-        let result = self.call(&docker, act, say).await;
-        fail::fail_point!("engine-after");
-        fail::fail_point!(after(act));
-        result
+        self.call(&docker, act, say).await
     }
 
     async fn wait(&self, id: &str, until: &Until) -> Result<Outcome, EngineError> {
@@ -179,23 +174,6 @@ impl Engine for DockerEngine {
         self.processors.store(count, Ordering::Relaxed);
         count
     }
-}
-
-/// Names of the places where a test kills the process: `engine-before container.start`.
-#[cfg(feature = "failpoints")]
-fn before(act: &Act) -> &'static str {
-    place("engine-before", act)
-}
-
-#[cfg(feature = "failpoints")]
-fn after(act: &Act) -> &'static str {
-    place("engine-after", act)
-}
-
-#[cfg(feature = "failpoints")]
-fn place(when: &str, act: &Act) -> &'static str {
-    // A few dozen names at most, in a build for tests alone.
-    Box::leak(format!("{when} {}", act.word()).into_boxed_str())
 }
 
 /// The output of a failed build travels in the error's source.
