@@ -15,7 +15,7 @@ use orrery_contracts::{Change, PolicyEntry, Quota, Role, Status, TransitionMessa
 use orrery_nats::User;
 use orrery_tests::bundles::compose;
 use orrery_tests::garbage::{Garbage, Kind};
-use orrery_tests::history::History;
+use orrery_tests::history::{self, History};
 use orrery_tests::memory::Watch;
 use orrery_tests::publisher::Publisher;
 use orrery_tests::{Installation, Service, eventually};
@@ -166,8 +166,8 @@ async fn is_a_duplicate(orrery: &Installation, publisher: &Publisher, first: &Co
 async fn faulty_publisher_garbage_is_rejected_and_a_late_duplicate_does_nothing() -> anyhow::Result<()> {
     let many = setting("ORRERY_SOAK_GARBAGE", 1000);
     let seed: u64 = std::env::var("ORRERY_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
-    let since = time::OffsetDateTime::now_utc().unix_timestamp();
     let (mut orrery, ci, other) = start().await?;
+    let engine = history::Watch::begin(&orrery.engine, &orrery.reading().await?).await?;
     let name = orrery.name("once");
     other.done(&json!({"type": "stack.create", "target": name, "payload": {"bundle": stack("sleep, '100000'")}})).await?;
     let body = json!({"type": "stack.deploy", "target": name, "payload": {"bundle": stack("sleep, '100001'")}});
@@ -195,8 +195,8 @@ async fn faulty_publisher_garbage_is_rejected_and_a_late_duplicate_does_nothing(
     rebuild(&mut orrery).await?;
     is_a_duplicate(&orrery, &other, &first, &body, "after a rebuild").await?;
 
-    let history = History::of(&orrery, since).await?;
-    history.check()?;
+    let history = History::of(&orrery, &engine).await?;
+    history.audited("publishers")?;
     let ends = ends(&history);
     let kinds: BTreeSet<Kind> = sent.iter().map(|(_, kind)| *kind).collect();
     ensure!(kinds.len() == Kind::ALL.len(), "only {kinds:?} were published");
@@ -210,7 +210,7 @@ async fn faulty_publisher_garbage_is_rejected_and_a_late_duplicate_does_nothing(
     let (rejections, kept) = audited(&orrery).await?;
     ensure!(rejections == i64::try_from(many)?, "the audit has {rejections} rejections of {many}");
     ensure!(kept == i64::try_from(history.commands.len())?, "the database keeps {kept} of {} commands", history.commands.len());
-    let created: u32 = history.created.iter().filter(|((project, _), _)| *project == name).map(|(_, times)| times).sum();
+    let created = history.engine.iter().filter(|event| event.action == "create" && event.project == name).count();
     ensure!(created == 1, "the command had {created} containers made");
     orrery.end().await
 }
@@ -266,8 +266,8 @@ async fn calmly(orrery: &Installation, publisher: &Publisher, until: impl Fn(usi
 #[tokio::test]
 async fn faulty_publisher_over_its_quota_delays_nobody() -> anyhow::Result<()> {
     let (held, burst) = (setting("ORRERY_SOAK_HELD", 2000), setting("ORRERY_SOAK_BURST", 500));
-    let since = time::OffsetDateTime::now_utc().unix_timestamp();
     let (orrery, ci, other) = start().await?;
+    let engine = history::Watch::begin(&orrery.engine, &orrery.reading().await?).await?;
     let watch = Watch::start(&orrery)?;
     let waited = over_the_quota_of_a_held_queue(&orrery, &ci, &other, held).await?;
     all_ended(&orrery, *waited.iter().max().context("nothing was published")?).await?;
@@ -296,8 +296,8 @@ async fn faulty_publisher_over_its_quota_delays_nobody() -> anyhow::Result<()> {
     all_ended(&orrery, *both.iter().max().context("nothing was published")?).await?;
     say(&format!("two publishers at full speed: {}", rate(both.len(), began)));
 
-    let history = History::of(&orrery, since).await?;
-    history.check()?;
+    let history = History::of(&orrery, &engine).await?;
+    history.audited("publishers")?;
     let ends = ends(&history);
     rejected(&ends, &[waited, both].concat(), "")?;
     let times = rejected(&ends, &flooded, "")?;

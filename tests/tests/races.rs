@@ -10,12 +10,11 @@ use anyhow::{Context as _, bail, ensure};
 use orrery_contracts::rest::{Command, Version};
 use orrery_contracts::{Bundle, Status};
 use orrery_tests::bundles::compose;
-use orrery_tests::history::History;
+use orrery_tests::history::{History, Watch};
 use orrery_tests::race::{Races, Side};
 use orrery_tests::{Answer, Installation};
 use reqwest::Method;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 /// How many versions are saved to one stack, before the next one gets its turn.
 const SAVES_EACH: u32 = 100;
@@ -183,13 +182,13 @@ async fn apply_against_delete(orrery: &Installation) -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn of_two_who_write_at_once_one_wins_and_both_are_told() -> anyhow::Result<()> {
-    let since = OffsetDateTime::now_utc().unix_timestamp();
     let orrery = Installation::start().await?;
+    let watch = Watch::begin(&orrery.engine, &orrery.reading().await?).await?;
     two_savers(&orrery).await?;
     two_creations(&orrery).await?;
     apply_against_delete(&orrery).await?;
-    let history = History::of(&orrery, since).await?;
-    history.check()?;
+    let history = History::of(&orrery, &watch).await?;
+    history.audited("races")?;
     println!("writers: every promise holds over {} commands and {} events", history.commands.len(), history.events.len());
     orrery.end().await
 }
