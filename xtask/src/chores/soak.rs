@@ -34,7 +34,7 @@ struct Sweep {
     settings: &'static [(&'static str, &'static str)],
 }
 
-const SWEEPS: [Sweep; 9] = [
+const SWEEPS: [Sweep; 10] = [
     Sweep {
         name: "histories",
         what: "Simulated histories of two executors of an engine in memory: kills, freezes, cuts, lost answers, rivals. A hundred million steps.",
@@ -62,6 +62,13 @@ const SWEEPS: [Sweep; 9] = [
         package: "orrery-queue",
         test: "long_life",
         settings: &[("ORRERY_SOAK_COMMANDS", "100000")],
+    },
+    Sweep {
+        name: "applies",
+        what: "Two thousand applies, and what each process holds early and late.",
+        package: "orrery-tests",
+        test: "applies_without_end_let_no_process_grow",
+        settings: &[("ORRERY_SOAK_APPLIES", "2000")],
     },
     Sweep {
         name: "publishers",

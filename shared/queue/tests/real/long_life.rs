@@ -86,8 +86,8 @@ async fn a_start_costs_what_waits_and_not_what_ever_was() {
     ended(&world, many).await;
     start(&world).await;
     let old = start(&world).await;
-    eprintln!(
-        "a start behind 100 ended commands took {young:?}, behind {many} more {old:?}: {:.2} times as long",
+    println!(
+        "long-life: a start behind 100 ended commands took {young:?}, behind {many} more {old:?}: {:.2} times as long",
         old.as_secs_f64() / young.as_secs_f64()
     );
     assert!(old < young * 3 + Duration::from_secs(3), "{young:?} with 100 ended commands, {old:?} with {many} more");
@@ -108,7 +108,10 @@ async fn a_backlog_is_done_in_its_order() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let took = begun.elapsed();
-    eprintln!("{waits} commands that do nothing waited, and were done in {took:?}: {:.0} a second", waits as f64 / took.as_secs_f64());
+    println!(
+        "long-life: {waits} commands that do nothing waited, and were done in {took:?}: {:.0} a second",
+        waits as f64 / took.as_secs_f64()
+    );
     let mut order = Vec::new();
     let events = world.connection(User::Projector).await;
     let stream = events.jetstream().get_stream(subjects::EVENTS).await.unwrap();

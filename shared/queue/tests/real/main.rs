@@ -1,5 +1,5 @@
 //! The loop against a real broker, with an executor whose engine is a list of effects.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, missing_docs)]
 
 mod chaos;
 mod crashes;

@@ -52,7 +52,14 @@ impl Live {
             ops.create_stream(jetstream::stream::Config { name, subjects, first_sequence: Some(first), ..Default::default() }).await?;
         }
         let (name, subjects) = (format!("KV_{}", subjects::HEADS), vec![format!("$KV.{}.>", subjects::HEADS)]);
-        ops.create_stream(jetstream::stream::Config { name, subjects, allow_direct: true, ..Default::default() }).await?;
+        ops.create_stream(jetstream::stream::Config {
+            name,
+            subjects,
+            allow_direct: true,
+            max_messages_per_subject: 1,
+            ..Default::default()
+        })
+        .await?;
         let it = Installation { id: INSTALLATION, engines: Vec::new(), created_at: Time::new(time::OffsetDateTime::UNIX_EPOCH) };
         let heads = ops.get_key_value(subjects::HEADS).await?;
         heads.put(subjects::INSTALLATION_KEY, serde_json::to_vec(&it)?.into()).await?;
