@@ -1,9 +1,10 @@
 //! Messages of all streams as they come, gathered into batches in which every event finds its command.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::errors::{ProjectError, Regression};
@@ -17,6 +18,12 @@ use crate::source::Source;
 const MESSAGES: usize = 256;
 /// The most bytes of a batch, by and large.
 const BYTES: usize = 8 * 1024 * 1024;
+
+/// What may wait for its batch, in KiB: messages may have a megabyte each, and 256 of them are a quarter of a gigabyte.
+const WAITING_KIB: u32 = 16 * 1024;
+
+/// A message on its way, with its share of the room.
+type Waiting = (Result<Message, ProjectError>, Option<OwnedSemaphorePermit>);
 
 /// How long the end of a command waits for observations that were there before it.
 const OBSERVATIONS: Duration = Duration::from_secs(2);
@@ -32,7 +39,7 @@ struct Sweep {
 #[derive(Debug)]
 pub struct Inbox {
     source: Source,
-    messages: mpsc::Receiver<Result<Message, ProjectError>>,
+    messages: mpsc::Receiver<Waiting>,
     /// What came before its turn.
     held: VecDeque<Message>,
     /// The last observation that came.
@@ -49,13 +56,16 @@ impl Inbox {
     pub async fn open(source: Source, at: &Position) -> Result<Self, ProjectError> {
         let observed = source.ends(Stream::Observed).await?;
         let (send, messages) = mpsc::channel(MESSAGES);
+        let room = Arc::new(Semaphore::new(usize::try_from(WAITING_KIB).unwrap_or(usize::MAX)));
         let mut followers = JoinSet::new();
         let starts = Stream::KEPT.into_iter().map(|stream| (stream, at.of(stream).next)).chain([(Stream::Observed, 0)]);
         for (stream, from) in starts {
-            let (source, send) = (source.clone(), send.clone());
+            let (one, other) = mpsc::channel(1);
+            followers.spawn(pass_on(other, send.clone(), Arc::clone(&room)));
+            let source = source.clone();
             followers.spawn(async move {
-                if let Err(error) = source.follow(stream, from, send.clone()).await {
-                    let _ = send.send(Err(error)).await;
+                if let Err(error) = source.follow(stream, from, one.clone()).await {
+                    let _ = one.send(Err(error)).await;
                 }
             });
         }
@@ -97,8 +107,9 @@ impl Inbox {
         Ok(messages)
     }
 
-    fn came(&mut self, message: Option<Result<Message, ProjectError>>) -> Result<Message, ProjectError> {
-        let message = message.unwrap_or_else(|| Err(ProjectError::Broker("nothing is followed any more".into())))?;
+    fn came(&mut self, message: Option<Waiting>) -> Result<Message, ProjectError> {
+        let (message, _room) = message.unwrap_or_else(|| (Err(ProjectError::Broker("nothing is followed any more".into())), None));
+        let message = message?;
         if message.stream == Stream::Observed {
             self.observed = self.observed.max(message.seq);
         }
@@ -160,6 +171,18 @@ impl Inbox {
             }
         }
         if complete { self.sweep.take().map(|sweep| sweep.seen) } else { None }
+    }
+}
+
+/// Passes messages on as there is room for them.
+async fn pass_on(mut from: mpsc::Receiver<Result<Message, ProjectError>>, to: mpsc::Sender<Waiting>, room: Arc<Semaphore>) {
+    while let Some(message) = from.recv().await {
+        let bytes = message.as_ref().map_or(0, |message| message.body.len());
+        let kib = u32::try_from(bytes / 1024).unwrap_or(u32::MAX).clamp(1, WAITING_KIB);
+        let Ok(share) = Arc::clone(&room).acquire_many_owned(kib).await else { return };
+        if to.send((message, Some(share))).await.is_err() {
+            return;
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::errors::ProjectError;
 use crate::message::{Message, Stream, header_lines};
 
 /// The most messages that one request asks for: with bodies of a megabyte each, what one stream may take of our memory.
-const PULL: i64 = 64;
+const PULL: i64 = 16;
 
 /// The first and the last number of a stream; the last is one less than the first when it is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
