@@ -43,11 +43,12 @@ impl Call {
         let one = |what: &str| compose(format!("services:\n  one:\n    {what}\n    command: [sleep, '1000']\n    stop_signal: SIGKILL\n"));
         match self {
             Self::Pull => (one(&format!("image: '{}'", registry::IMAGE)), 1),
+            // An engine that ends stops the build's own container too, and says that the build has failed.
             Self::Build => (
                 with(
                     one("build: {context: app, network: none}"),
                     "app/Dockerfile",
-                    "FROM orrery/busybox:test\nRUN sleep 3; touch /built\n",
+                    "FROM orrery/busybox:test\nRUN trap 'exit 3' TERM; sleep 3 & wait; touch /built\n",
                 ),
                 1,
             ),

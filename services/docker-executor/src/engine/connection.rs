@@ -10,6 +10,8 @@ use super::error::{Class, EngineError};
 
 /// How long a call may take that has no reason to take long.
 const CALL: Duration = Duration::from_secs(60);
+/// How long an engine that is not on its way out may take to greet.
+const GREETING: Duration = Duration::from_secs(5);
 
 /// Where the engine is, and the connection to it while there is one. Clones share it.
 #[derive(Clone, Debug)]
@@ -68,9 +70,23 @@ impl Connection {
         error
     }
 
+    /// Whether the engine takes new connections. One that is told to end stops that first, and carries its last calls on over
+    /// the old ones: what fails from then on (a layer that cannot be mounted, a container that has ended) says nothing about
+    /// the stack.
+    pub async fn takes_calls(&self) -> bool {
+        let Ok(docker) = Docker::connect_with_host(&self.host) else { return false };
+        matches!(tokio::time::timeout(GREETING, docker.ping()).await, Ok(Ok(_)))
+    }
+
     /// Forgets the connection; the next call makes a new one, and negotiates again.
     pub fn drop_it(&self) {
         *self.lock() = None;
+    }
+
+    /// The error for what an engine said that was about to end.
+    pub fn ending(&self, said: impl std::fmt::Display) -> EngineError {
+        self.drop_it();
+        EngineError::new(Class::Wait, "engine_away", format!("the engine at {} ends: {said}", self.host))
     }
 
     fn away(&self, error: &bollard::errors::Error) -> EngineError {

@@ -121,7 +121,10 @@ impl Engine for DockerEngine {
 
     async fn act(&self, act: &Act, say: Say<'_>) -> Result<Effect, EngineError> {
         let docker = self.connection.docker().await?;
-        self.call(&docker, act, say).await
+        match self.call(&docker, act, say).await {
+            Err(error) if error.class != Class::Wait && !self.connection.takes_calls().await => Err(self.connection.ending(error)),
+            answer => answer,
+        }
     }
 
     async fn wait(&self, id: &str, until: &Until) -> Result<Outcome, EngineError> {
@@ -129,6 +132,9 @@ impl Engine for DockerEngine {
         let mut began = None;
         loop {
             let pause = match judge(until, &self.glimpse(id, &mut began).await?) {
+                Verdict::Over(_) if !self.connection.takes_calls().await => {
+                    return Err(self.connection.ending("it takes its containers with it"));
+                }
                 Verdict::Over(outcome) => return Ok(outcome),
                 Verdict::Later(pause) => pause.unwrap_or(LOOK_AGAIN),
             };

@@ -9,7 +9,6 @@ use bollard::Docker;
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptions;
 use futures::StreamExt;
-use orrery_contracts::Time;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::broadcast;
@@ -90,8 +89,6 @@ fn engine_seconds(rfc3339: &str) -> Option<String> {
 
 async fn hear(docker: &Docker, since: Option<String>, tell: &broadcast::Sender<ContainerEvent>) {
     let filters = HashMap::from([("type".to_owned(), vec!["container".to_owned()])]);
-    // The engine takes seconds; its own way to write a time it refuses.
-    let since = since.and_then(|text| Time::parse(&text).ok()).map(|time| time.inner().unix_timestamp().to_string());
     let options = EventsOptions { since, until: None, filters: Some(filters) };
     let mut events = std::pin::pin!(docker.events(Some(options)));
     while let Some(event) = events.next().await {
