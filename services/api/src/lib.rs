@@ -18,6 +18,7 @@ pub mod executors;
 pub mod extract;
 pub mod feed;
 pub mod health;
+pub mod listener;
 pub mod openapi;
 pub mod page;
 pub mod problems;

@@ -9,6 +9,7 @@ use thiserror::Error;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::listener::{Patient, Peer};
 use crate::problems::chain;
 use crate::state::{Api, StateError};
 use crate::{auth, bundles, executors, feed, health, router, streams};
@@ -61,10 +62,10 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let _ = api.metrics.set(Box::new(move || figures.render()));
     let work = background(&api);
     tokio::spawn(health::tell(api.clone(), instruments.readiness().clone()));
-    let app = router::app(api).into_make_service_with_connect_info::<SocketAddr>();
+    let app = router::app(api).into_make_service_with_connect_info::<Peer>();
     tracing::info!(%address, "listening on {address}");
     let stop = ending.clone();
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await });
+    let server = axum::serve(Patient(listener), app).with_graceful_shutdown(async move { stop.cancelled().await });
     let mut server = tokio::spawn(std::future::IntoFuture::into_future(server));
     let stopping = orrery_instruments::shutdown()?;
     tokio::select! {
@@ -84,6 +85,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
 pub fn background(api: &Api) -> TaskTracker {
     let work = TaskTracker::new();
     work.spawn(feed::listen(api.clone()));
+    work.spawn(streams::telling::tell(api.clone()));
     work.spawn(executors::listen(api.clone()));
     work.spawn(streams::status::answer(api.clone()));
     work.spawn(bundles::sweep::now_and_then(api.clone()));

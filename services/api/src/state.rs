@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::consistency::Written;
 use crate::executors::Executors;
 use crate::feed::Feed;
+use crate::streams::telling::Telling;
 
 /// Shows the metrics as text.
 pub type Metrics = Box<dyn Fn() -> String + Send + Sync>;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub broker: Broker,
     /// Wakes whoever waits for the read model.
     pub feed: Feed,
+    /// What was told lately, for who listens to `GET /events`.
+    pub telling: Telling,
     /// The executors' signs of life.
     pub executors: Executors,
     /// Definitions that were found fit to run.
@@ -82,6 +85,7 @@ impl Api {
             database,
             broker: Broker::new(broker),
             feed: Feed::default(),
+            telling: Telling::default(),
             executors: Executors::default(),
             fit_to_run: FitToRun::default(),
             written: Written::default(),

@@ -3,8 +3,6 @@
 //! A session by cookie counts only when the request comes from the page itself; a token in `Authorization` needs no
 //! such proof. A request without either is refused here, before anything of it is read.
 
-use std::net::SocketAddr;
-
 use aide::OperationInput;
 use aide::generate::GenContext;
 use aide::openapi::Operation;
@@ -15,6 +13,7 @@ use orrery_contracts::{Code, Name, Role, Time};
 use uuid::Uuid;
 
 use super::{origin, sessions, tokens};
+use crate::listener::Peer;
 use crate::problems::{Answer, Refusal};
 use crate::state::Api;
 
@@ -157,7 +156,7 @@ impl FromRequestParts<Api> for Client {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Self::Rejection> {
-        let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
+        let address = parts.extensions.get::<ConnectInfo<Peer>>().map(|info| info.0.0.ip().to_string());
         let agent = parts.headers.get(axum::http::header::USER_AGENT).and_then(|value| value.to_str().ok());
         Ok(Self { address, agent: agent.map(|text| text.chars().take(200).collect()) })
     }

@@ -34,7 +34,7 @@ pub async fn list(State(api): State<Api>, principal: Principal, Params(asked): P
         None => (None, None),
     };
     let wanted = Wanted { after, after_id, limit: limit.saturating_add(1), ..Wanted::default() };
-    let stacks = select(&api, &principal, wanted).await?;
+    let stacks = select(&api, principal.sees_only(), wanted).await?;
     Ok(Json(page(stacks, limit, |stack| format!("{}/{}", stack.name, stack.id))))
 }
 
@@ -85,7 +85,7 @@ async fn look_up(api: &Api, principal: &Principal, reference: &str) -> Answer<Op
         Target::Of(owner, name) => Wanted { owner: Some(owner.into()), name: Some(name.into()), ..Wanted::default() },
         Target::Own(name) => Wanted { name: Some(name.into()), ..Wanted::default() },
     };
-    let mut found = select(api, principal, wanted).await?;
+    let mut found = select(api, principal.sees_only(), wanted).await?;
     // Of two creates of one name that wait, the second will be rejected.
     found.sort_by_key(|stack| stack.created_at);
     let mut owners = std::collections::BTreeSet::new();
@@ -102,16 +102,16 @@ async fn look_up(api: &Api, principal: &Principal, reference: &str) -> Answer<Op
     }
 }
 
-/// The stack with this id, as somebody who may see it is told of it; none when it is gone or not his.
-pub(crate) async fn by_id(api: &Api, principal: &Principal, id: Uuid) -> Answer<Option<Stack>> {
-    let mut found = select(api, principal, Wanted { id: Some(id), ..Wanted::default() }).await?;
+/// The stack with this id, whosever it is; none when it is gone.
+pub(crate) async fn by_id(api: &Api, id: Uuid) -> Answer<Option<Stack>> {
+    let mut found = select(api, None, Wanted { id: Some(id), ..Wanted::default() }).await?;
     Ok(found.pop())
 }
 
 /// The caller's own stack of this name.
 pub(crate) async fn own(api: &Api, principal: &Principal, name: &Name) -> Answer<Option<Stack>> {
     let wanted = Wanted { owner: Some(principal.name.to_string()), name: Some(name.to_string()), ..Wanted::default() };
-    Ok(select(api, principal, wanted).await?.pop())
+    Ok(select(api, principal.sees_only(), wanted).await?.pop())
 }
 
 /// Reads `next` of a page of stacks.
@@ -139,7 +139,7 @@ impl Default for Wanted {
 }
 
 /// The one statement that fetches stacks: whose they are is part of it.
-async fn select(api: &Api, principal: &Principal, wanted: Wanted) -> Answer<Vec<Stack>> {
+async fn select(api: &Api, sees_only: Option<&str>, wanted: Wanted) -> Answer<Vec<Stack>> {
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT id AS "id!", name AS "name!", owner AS "owner!", project AS "project!", host AS "host!", desired AS "desired!",
@@ -158,7 +158,7 @@ async fn select(api: &Api, principal: &Principal, wanted: Wanted) -> Answer<Vec<
                  AND ($5::text IS NULL OR (name, id) > ($5, $6::uuid))
                ORDER BY name, id LIMIT $7)
            ORDER BY name, id"#,
-        principal.sees_only(),
+        sees_only,
         wanted.id,
         wanted.name,
         wanted.owner,

@@ -6,6 +6,7 @@ pub mod events;
 pub mod logs;
 mod pipe;
 pub mod status;
+pub mod telling;
 
 use std::time::Duration;
 

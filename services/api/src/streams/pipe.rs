@@ -12,7 +12,8 @@ use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, HeaderName};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::Stream;
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 
 use super::KEEP_ALIVE;
@@ -38,19 +39,26 @@ impl Inlet {
 }
 
 /// The answer that carries the events.
-pub struct Events(mpsc::Receiver<Event>);
+pub struct Events(BoxStream<'static, Event>);
+
+impl Events {
+    /// These events, each made when the connection takes it.
+    pub(super) fn new(events: impl Stream<Item = Event> + Send + 'static) -> Self {
+        Self(events.boxed())
+    }
+}
 
 /// A new pipe.
 pub(super) fn pipe() -> (Inlet, Events) {
-    let (sender, receiver) = mpsc::channel(LENGTH);
-    (Inlet(sender), Events(receiver))
+    let (sender, mut receiver) = mpsc::channel(LENGTH);
+    (Inlet(sender), Events::new(stream::poll_fn(move |context| receiver.poll_recv(context))))
 }
 
 impl Stream for Events {
     type Item = Result<Event, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|event| event.map(Ok))
+        self.0.poll_next_unpin(context).map(|event| event.map(Ok))
     }
 }
 

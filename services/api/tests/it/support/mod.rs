@@ -62,8 +62,8 @@ impl World {
         let api = state(&cluster, &broker).await;
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let service = orrery_api::app(api.clone()).into_make_service_with_connect_info::<std::net::SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, service).await });
+        let service = orrery_api::app(api.clone()).into_make_service_with_connect_info::<orrery_api::listener::Peer>();
+        tokio::spawn(async move { axum::serve(orrery_api::listener::Patient(listener), service).await });
         orrery_api::background(&api);
         let path = broker.data().join("admin.token");
         let read = || std::future::ready(Ok(std::fs::read_to_string(&path).ok().filter(|token| !token.trim().is_empty())));
