@@ -105,7 +105,7 @@ fn stage(action: &PlanAction, steps: &[Step], command: &Command) -> Stage {
 /// Whether the steps that have ended are all that an action has. A container that is to run has several: it is not there
 /// before it was started. Everything else is one step.
 fn finished(action: &PlanAction, steps: &[Step]) -> bool {
-    let to_run = matches!(action.action.as_str(), "container.create" | "container.replace");
+    let to_run = matches!(action.action.as_str(), "container.create" | "container.replace" | "container.start" | "container.restart");
     let started = |step: &Step| matches!(step.action.rsplit('.').next(), Some("start" | "wait" | "rename"));
     !to_run || steps.iter().any(started)
 }

@@ -54,6 +54,8 @@ test("an example becomes a running stack, gets a second version, and is rolled b
     const right = await editorText(page);
     await writeInEditor(page, right.replace("services:", "servces:"));
     await page.getByRole("list", { name: "Problems" }).getByText(/servces/).first().waitFor();
+    await writeInEditor(page, "services:\n  web:\n    image: a\n    ports: ['99999:80']\n");
+    await page.getByRole("list", { name: "Problems" }).getByText('"99999" is no port of the host').waitFor();
     await writeInEditor(page, right);
     await page.getByRole("list", { name: "Problems" }).getByText(/servces/).first().waitFor({ state: "detached" });
   });

@@ -236,14 +236,7 @@ impl Api {
     /// When it ends otherwise.
     pub async fn must_be_done(&self, id: &str) -> anyhow::Result<Command> {
         let command = self.settled(id).await?;
-        ensure!(
-            command.status == Status::Done,
-            "ended {:?}: {:?} {:?}\n{:#?}",
-            command.status,
-            command.reason,
-            command.error,
-            command.steps
-        );
+        is_done(&command)?;
         Ok(command)
     }
 
@@ -339,4 +332,14 @@ impl Api {
     pub async fn versions(&self, stack: &str) -> anyhow::Result<Vec<Version>> {
         self.list(&format!("/stacks/{stack}/versions")).await
     }
+}
+
+/// Whether a command ended DONE; else what it says about that.
+///
+/// # Errors
+/// When it did not.
+pub fn is_done(command: &Command) -> anyhow::Result<()> {
+    let Command { status, reason, error, steps, .. } = command;
+    ensure!(*status == Status::Done, "ended {status:?}: {reason:?} {error:?}\n{steps:#?}");
+    Ok(())
 }

@@ -272,6 +272,20 @@ impl Action {
         }
     }
 
+    /// Where the files of the version are that it makes; none when it makes none.
+    #[must_use]
+    pub fn into_source(self) -> Option<BundleSource> {
+        match self {
+            Self::StackCreate { source, .. } | Self::StackVersionCreate { source, .. } | Self::StackDeploy { source, .. } => Some(source),
+            Self::StackApply { .. }
+            | Self::StackRollback { .. }
+            | Self::StackStart
+            | Self::StackStop
+            | Self::StackRestart
+            | Self::StackDelete { .. } => None,
+        }
+    }
+
     fn read(kind: CommandType, payload: Option<&RawValue>) -> Result<Self, Rejection> {
         match kind {
             CommandType::StackCreate => {

@@ -84,7 +84,8 @@ impl Transitions {
 }
 
 /// What a lost race means, by what won it. While this executor holds the command RUNNING nobody but an executor may end
-/// that, so whatever came instead is another executor's work, also where the api has moved the command on since.
+/// that, so whatever came instead is another executor's work, also where the api has moved the command on since. A person
+/// makes an attempt only of one that has failed: what was waiting, and is a later attempt now, was another executor's in between.
 fn lost(from: Status, head: &Head, found: Option<&TransitionMessage>, sequence: u64) -> Published {
     if sequence < head.last {
         return Published::Lost;
@@ -92,7 +93,8 @@ fn lost(from: Status, head: &Head, found: Option<&TransitionMessage>, sequence: 
     let Some(found) = found else { return Published::Again(sequence) };
     match from {
         Status::Running if (found.attempt, found.run) != (head.attempt, head.run) => Published::Stale,
-        Status::Pending if found.run > 0 && (found.attempt, found.run) > (head.attempt, head.run) => Published::Stale,
+        Status::Pending if found.attempt > head.attempt => Published::Stale,
+        Status::Pending if found.attempt == head.attempt && found.run > head.run => Published::Stale,
         Status::Failed if found.run > 0 && found.attempt > head.attempt => Published::Stale,
         Status::Running | Status::Pending | Status::Failed | Status::Done | Status::Cancelled => Published::Again(sequence),
     }
@@ -158,6 +160,7 @@ mod tests {
         assert_eq!(lost(Status::Pending, &head(1, 0), Some(&running), 8), Published::Stale);
         let retried_since = found(2, 0, Change::Pending {});
         assert_eq!(lost(Status::Running, &head(1, 1), Some(&retried_since), 8), Published::Stale);
+        assert_eq!(lost(Status::Pending, &head(1, 0), Some(&retried_since), 8), Published::Stale);
         let failed_since = found(1, 2, Change::Failed { failure: Failure { code: "x".into(), message: "y".into(), step: None } });
         assert_eq!(lost(Status::Running, &head(1, 1), Some(&failed_since), 8), Published::Stale);
     }

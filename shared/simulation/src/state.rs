@@ -33,9 +33,11 @@ pub(crate) struct State {
     pub(crate) reference: Reference,
     pub(crate) weather: Weather,
     pub(crate) steps: u64,
-    /// Processes whose compare-and-set was refused because a newer run has written, and on which subject.
-    pub(crate) refused: BTreeMap<u32, String>,
-    /// Those of them that have read so.
+    /// Processes whose compare-and-set was refused because a newer run has written: on which subject, and what attempt and run they
+    /// had themselves.
+    pub(crate) refused: BTreeMap<u32, (String, Option<(u64, u64)>)>,
+    /// Those of them that have read so. Where a person's message came after the newer run's, they cannot: they decide again, and need to
+    /// win the next compare-and-set before they make anything.
     pub(crate) losers: BTreeSet<u32>,
     /// The run that each process has taken up last.
     pub(crate) holds: BTreeMap<u32, Made>,

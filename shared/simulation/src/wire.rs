@@ -167,7 +167,7 @@ impl Wire {
                 let last = last.and_then(|last| writer(&last.body)).filter(|(_, run)| *run > 0);
                 let overtaken = is_of_a_run(subject) && last > written;
                 if overtaken {
-                    state.refused.insert(self.process, subject.to_owned());
+                    state.refused.insert(self.process, (subject.to_owned(), written));
                 }
                 state.note(self.process, if overtaken { "  refused: overtaken" } else { "  refused" });
                 Err("wrong last sequence".to_owned())
@@ -283,7 +283,8 @@ impl Port for Wire {
         Box::pin(async move {
             let answer = self.ask("last", move |state| Ok(state.streams.last(stream, subject))).await;
             let mut state = self.state.lock();
-            if answer.is_ok() && state.refused.get(&self.process).is_some_and(|refused| refused == subject) {
+            let read = answer.as_ref().ok().and_then(Option::as_ref).and_then(|item| writer(&item.body)).filter(|(_, run)| *run > 0);
+            if state.refused.get(&self.process).is_some_and(|(of, written)| of == subject && read > *written) {
                 state.losers.insert(self.process);
             }
             answer

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use async_nats::jetstream::consumer::pull;
 use futures::StreamExt as _;
-use orrery_contracts::{Bundle, Status, StepEntry, StepMessage, Time, TransitionMessage, subjects};
+use orrery_contracts::{Bundle, StepEntry, StepMessage, Time, TransitionMessage, subjects};
 use orrery_tests::Installation;
+use orrery_tests::api::is_done;
 use orrery_tests::bundles::{compose, replacing};
 use orrery_tests::history::{History, Watch};
 use serde_json::json;
@@ -115,15 +116,7 @@ impl Trial {
 
     /// What must be true afterwards, whoever was harmed.
     pub(crate) async fn is_well(&self, orrery: &Installation) -> anyhow::Result<()> {
-        let command = patiently(orrery, self.seq).await?;
-        ensure!(
-            command.status == Status::Done,
-            "ended {:?}: {:?} {:?}\n{:#?}",
-            command.status,
-            command.reason,
-            command.error,
-            command.steps
-        );
+        is_done(&patiently(orrery, self.seq).await?)?;
         let seen = orrery.engine.of_project(&self.stack).await?;
         let running = seen.iter().filter(|seen| seen.state == "running").count();
         ensure!(seen.len() == self.services && running == seen.len(), "not {} running containers: {seen:#?}", self.services);

@@ -12,7 +12,7 @@ use super::report;
 use crate::folders;
 use crate::say;
 use crate::shell;
-use crate::tools::{Tools, cargo, nextest, test_programs};
+use crate::tools::{Tools, cargo, test_programs};
 
 /// Run the long sweeps whole, and write what came of them to docs/soak.md.
 #[derive(Args)]
@@ -34,7 +34,7 @@ struct Sweep {
     settings: &'static [(&'static str, &'static str)],
 }
 
-const SWEEPS: [Sweep; 10] = [
+const SWEEPS: [Sweep; 11] = [
     Sweep {
         name: "histories",
         what: "Simulated histories of two executors of an engine in memory: kills, freezes, cuts, lost answers, rivals. A hundred million steps.",
@@ -94,6 +94,14 @@ const SWEEPS: [Sweep; 10] = [
         settings: &[("ORRERY_SOAK_RACES", "10000")],
     },
     Sweep {
+        name: "readers",
+        what: "A thousand who listen to what changes, half of them without ever reading, while stacks are made; the deaf are dropped, come back, and \
+               miss nothing.",
+        package: "orrery-tests",
+        test: "many_readers_half_of_them_deaf",
+        settings: &[("ORRERY_SOAK_READERS", "1000")],
+    },
+    Sweep {
         name: "frozen",
         what: "SIGSTOP of the executor for a minute in the middle of an apply, with a second one started meanwhile, then SIGCONT. Ten times.",
         package: "orrery-tests",
@@ -118,7 +126,7 @@ impl Soak {
     pub(crate) fn run(self) -> Result<()> {
         let docker_host = std::env::var("DOCKER_HOST").ok();
         let tools = Tools::find_or_install(docker_host.as_deref())?;
-        let nextest = nextest::find_or_install()?;
+        let nextest = cargo::nextest()?;
         test_programs::find_or_install()?;
         cargo::build(&["--all-targets"])?;
         let seed = self.seed.unwrap_or_else(fresh_seed);

@@ -14,7 +14,7 @@ use super::{images, schemas, sqlx, tidy, web};
 use crate::chores::browser;
 use crate::say;
 use crate::shell;
-use crate::tools::{Tools, cargo, nextest, test_programs};
+use crate::tools::{Tools, cargo, test_programs};
 
 /// Set up the same and run every check and test.
 #[derive(Args)]
@@ -57,7 +57,7 @@ impl Test {
         let began = Instant::now();
         let docker_host = std::env::var("DOCKER_HOST").ok();
         let tools = Tools::find_or_install(docker_host.as_deref())?;
-        let nextest = nextest::find_or_install()?;
+        let nextest = cargo::nextest()?;
         test_programs::find_or_install()?;
         let mut tally = Tally::default();
         let mut failures = Vec::new();

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
 use crate::folders;
+use crate::say;
 use crate::shell;
 
 /// Cargo, in the checkout.
@@ -20,6 +22,36 @@ pub(crate) fn cargo() -> Command {
         }
     }
     command
+}
+
+/// A program of cargo's own kind: the one on the path, or one built into the cache from the registry.
+pub(crate) fn find_or_install(name: &str, version: &str) -> Result<PathBuf> {
+    if let Some(found) = shell::on_path(name) {
+        return Ok(found);
+    }
+    let root = folders::cache()?.join(name);
+    let program = root.join("bin").join(name);
+    if !shell::is_program(&program) {
+        let began = Instant::now();
+        say::step(name, &format!("building {name}, once"));
+        shell::loud(
+            cargo()
+                .args(["install", name, "--version", version, "--locked", "--root"])
+                .arg(&root)
+                .env("CARGO_TARGET_DIR", root.join("target")),
+        )
+        .with_context(|| format!("{name} could not be built: install it and try again"))?;
+        let _ = std::fs::remove_dir_all(root.join("target"));
+        say::done(name, version, began);
+    }
+    Ok(program)
+}
+
+/// Cargo-nextest, which runs the tests.
+pub(crate) fn nextest() -> Result<PathBuf> {
+    /// The version that the tests are known to run with.
+    const VERSION: &str = "0.9.143";
+    find_or_install("cargo-nextest", VERSION)
 }
 
 /// Builds all programs, and says in which folder they are.

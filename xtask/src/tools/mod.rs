@@ -10,7 +10,6 @@ pub(crate) mod cargo_fuzz;
 pub(crate) mod compose;
 pub(crate) mod engine;
 pub(crate) mod nats;
-pub(crate) mod nextest;
 pub(crate) mod npm;
 pub(crate) mod postgres;
 pub(crate) mod test_programs;

@@ -14,7 +14,7 @@ use crate::shell;
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
 /// A panic of the page is a trap and tells nobody more, so that its words need not be carried along.
-const SMALL: &str = r#"target.wasm32-unknown-unknown.rustflags = ["-Zlocation-detail=none", "-Zfmt-debug=none", "-Zunstable-options", "-Cpanic=immediate-abort"]"#;
+const SMALL: &str = r#"target.wasm32-unknown-unknown.rustflags = ["-Zlocation-detail=none", "-Zfmt-debug=shallow", "-Zunstable-options", "-Cpanic=immediate-abort"]"#;
 
 /// rustup waits for minutes where its server cannot be reached.
 const PATIENCE: Duration = Duration::from_secs(90);

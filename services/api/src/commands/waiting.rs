@@ -79,19 +79,8 @@ async fn to_be_made(api: &Api, stack: &Stack) -> Answer<Vec<Expected>> {
 
 /// The bundle of the version that an action makes; none when it makes none.
 fn makes(action: Action) -> Option<(Digest, Option<Bundle>)> {
-    let of = |source| match source {
+    Some(match action.into_source()? {
         BundleSource::Inline(bundle) => (bundle.digest(), Some(bundle)),
         BundleSource::Digest(digest) => (digest, None),
-    };
-    match action {
-        Action::StackCreate { source, .. } | Action::StackVersionCreate { source, .. } | Action::StackDeploy { source, .. } => {
-            Some(of(source))
-        }
-        Action::StackApply { .. }
-        | Action::StackRollback { .. }
-        | Action::StackStart
-        | Action::StackStop
-        | Action::StackRestart
-        | Action::StackDelete { .. } => None,
-    }
+    })
 }

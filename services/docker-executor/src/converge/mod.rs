@@ -9,6 +9,7 @@ mod images;
 pub mod ledger;
 pub mod lifecycle;
 mod make;
+mod numbers;
 mod resume;
 mod service;
 mod site;

@@ -1,7 +1,7 @@
 //! Where a command works: its engine, its ledger, and the rules of every single step — written ahead, retried while the
 //! trouble is transient, told while it lasts.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::farewell::Farewell;
 use super::ledger::{Ledger, Teller};
+use super::numbers::Numbers;
 use crate::engine::gate::{EXITED, UNHEALTHY};
 use crate::engine::{Act, Class, Effect, Engine, EngineError, Observed, Outcome, Probed, Scope, Until};
 
@@ -49,7 +50,7 @@ pub struct Site<'a, E, L> {
     engine: &'a E,
     ledger: &'a L,
     side_by_side: Semaphore,
-    numbers: Mutex<HashMap<String, u32>>,
+    numbers: Mutex<Numbers>,
     abort: Mutex<CancellationToken>,
     pulled: Mutex<Vec<String>>,
     kept: Mutex<BTreeSet<String>>,
@@ -63,7 +64,7 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
             engine,
             ledger,
             side_by_side: Semaphore::new(at_once),
-            numbers: Mutex::default(),
+            numbers: Mutex::new(Numbers::after(ledger.earlier())),
             abort: Mutex::default(),
             pulled: Mutex::default(),
             kept: Mutex::default(),
@@ -107,18 +108,14 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
         self.abort.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Records the plan, and remembers the numbers of its actions for the steps.
+    /// Records the plan, under numbers that its steps keep.
     pub(super) async fn show(&self, plan: &Plan) -> Result<(), RunError> {
-        {
-            let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-            numbers.extend(plan.actions.iter().map(|action| (action.subject.clone(), action.n)));
-        }
-        self.ledger.planned(plan).await
+        let plan = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).give(plan);
+        self.ledger.planned(&plan).await
     }
 
     fn spec(&self, action: &str, subject: &str) -> StepSpec {
-        let settled = crate::definition::identity::settled_name(subject);
-        let plan = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).get(settled).copied();
+        let plan = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).find(action, subject);
         StepSpec { action: action.to_owned(), subject: subject.to_owned(), plan }
     }
 

@@ -175,17 +175,8 @@ fn follow(heads: &mut BTreeMap<StackId, StackHead>, told: StackEvent) {
 
 /// The files that a command brought along.
 fn inline(action: Action) -> Option<Bundle> {
-    match action {
-        Action::StackCreate { source, .. } | Action::StackVersionCreate { source, .. } | Action::StackDeploy { source, .. } => match source
-        {
-            BundleSource::Inline(bundle) => Some(bundle),
-            BundleSource::Digest(_) => None,
-        },
-        Action::StackApply { .. }
-        | Action::StackRollback { .. }
-        | Action::StackStart
-        | Action::StackStop
-        | Action::StackRestart
-        | Action::StackDelete { .. } => None,
+    match action.into_source()? {
+        BundleSource::Inline(bundle) => Some(bundle),
+        BundleSource::Digest(_) => None,
     }
 }
