@@ -8,7 +8,7 @@ import { mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { brotliCompress, constants, gzip } from "node:zlib";
+import { brotliCompress, constants } from "node:zlib";
 import { build } from "esbuild";
 import subsetFont from "subset-font";
 
@@ -143,11 +143,9 @@ await writeFile(join(out, "index.html"), index);
 
 if (!plain) {
   const brotli = promisify(brotliCompress);
-  const squeeze = promisify(gzip);
   for (const path of await walk(out)) {
     if (path.endsWith(".woff2")) continue;
     const bytes = await readFile(join(out, path));
-    await writeFile(join(out, `${path}.gz`), await squeeze(bytes, { level: 9 }));
     await writeFile(join(out, `${path}.br`), await brotli(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } }));
   }
 }
