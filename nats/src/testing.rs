@@ -58,7 +58,7 @@ impl Broker {
         let folder = tempfile::Builder::new().prefix("orrery-nats-").tempdir().map_err(NatsError::file("create", std::env::temp_dir()))?;
         let mut broker = Self { folder, settings: Settings::on_port(port::any()?), process: None, disk: None };
         config::install(&broker.layout(), &broker.settings)?;
-        broker.disk = Some(SmallDisk::mount(&broker.layout().store(), megabytes).await?);
+        broker.disk = Some(SmallDisk::mount(&broker.layout().store(), megabytes)?);
         broker.start().await?;
         provision::provision(&broker.layout(), provision::ALL_ENGINES).await?;
         Ok(broker)
@@ -226,7 +226,7 @@ impl Drop for OpenForRecovery {
     }
 }
 
-/// A file system in memory that only this broker and its keeper see; gone with the value.
+/// A file system in memory that only its keeper sees, and the programs that are run in it; gone with the value.
 #[derive(Debug)]
 pub struct SmallDisk {
     keeper: Child,
@@ -235,7 +235,7 @@ pub struct SmallDisk {
 
 impl SmallDisk {
     /// Mounts it in a namespace of its own, which a process that does nothing keeps.
-    async fn mount(path: &Path, megabytes: u32) -> Result<Self, NatsError> {
+    pub fn mount(path: &Path, megabytes: u32) -> Result<Self, NatsError> {
         let script = format!("mount -t tmpfs -o size={megabytes}m tmpfs '{}' && echo mounted && exec sleep infinity", path.display());
         let mut command = Command::new("unshare");
         command.args(namespaces()).args(["sh", "-c", &script]).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -251,7 +251,7 @@ impl SmallDisk {
     }
 
     /// A program that sees the disk.
-    fn command(&self, program: &Path) -> Command {
+    pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.keeper.id().to_string()]);
         if !is_root() {

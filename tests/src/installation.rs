@@ -29,6 +29,8 @@ pub struct Form<'a> {
     pub settings: &'a [(&'a str, &'a str)],
     /// The docker-executor is the one that tests harm; it is told these settings too.
     pub harmed: Option<&'a [(&'a str, &'a str)]>,
+    /// The database's data is on a disk of so many megabytes.
+    pub database_disk: Option<u32>,
     /// The address of another engine than the machine's.
     pub engine: Option<&'a str>,
 }
@@ -76,7 +78,7 @@ impl Installation {
             None => Engine::connect().await?,
         };
         images::busybox(engine.docker()).await?;
-        let postgres = Cluster::start().context("start a database")?;
+        let postgres = Cluster::start_on(form.database_disk).context("start a database")?;
         let broker = Broker::provisioned().await.context("start a broker")?;
         migrate(&postgres)?;
         let port = orrery_nats::port::any()?;
@@ -142,6 +144,14 @@ impl Installation {
         };
         let waited = eventually(&format!("{} to be ready", service.name()), READY_WITHIN, look).await;
         waited.with_context(|| self.process(service).tail(30))
+    }
+
+    /// What a service waits for; none when it is ready.
+    ///
+    /// # Errors
+    /// When it has ended, or does not answer.
+    pub async fn waits_of(&mut self, service: Service) -> anyhow::Result<Option<String>> {
+        Ok(self.process(service).ready().await?.err())
     }
 
     /// The process id of a service, while it runs.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use orrery_nats::testing::SmallDisk;
 use tempfile::TempDir;
 
 const ROLES: [&str; 3] = ["orrery_owner", "orrery_projector", "orrery_api"];
@@ -16,6 +17,7 @@ const ROLES: [&str; 3] = ["orrery_owner", "orrery_projector", "orrery_api"];
 pub struct Cluster {
     folder: TempDir,
     programs: PathBuf,
+    disk: Option<SmallDisk>,
 }
 
 impl Cluster {
@@ -24,13 +26,26 @@ impl Cluster {
     /// # Errors
     /// When PostgreSQL is not installed or does not start.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_on(None)
+    }
+
+    /// The same with its data on a disk of so many megabytes.
+    ///
+    /// # Errors
+    /// As above, and when this is not root.
+    pub fn start_on(megabytes: Option<u32>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("orrery-pg-").tempdir().context("make a folder")?;
-        let cluster = Self { folder, programs: programs()? };
-        if is_root() {
-            // The server refuses to be root, so the folder must be the other user's.
-            run(Command::new("chown").arg("postgres").arg(cluster.folder.path()))?;
-        }
+        let mut cluster = Self { folder, programs: programs()?, disk: None };
         let data = cluster.data();
+        std::fs::create_dir(&data).context("make a folder")?;
+        if let Some(megabytes) = megabytes {
+            ensure!(is_root(), "this test mounts a disk of its own, which only root may: run it as root");
+            cluster.disk = Some(SmallDisk::mount(Path::new(&data), megabytes)?);
+        }
+        if is_root() {
+            // The server refuses to be root, so the folders must be the other user's.
+            run(cluster.seeing_the_disk("chown").args(["postgres", &data]).arg(cluster.folder.path()))?;
+        }
         cluster.program("initdb", &["-D", &data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"])?;
         cluster.start_again()?;
         let roles: String = ROLES.map(|role| format!("CREATE ROLE {role} LOGIN;")).concat();
@@ -40,6 +55,37 @@ impl Cluster {
         cluster.sql("postgres", "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")?;
         cluster.sql("orrery", "REVOKE ALL ON SCHEMA public FROM PUBLIC")?;
         Ok(cluster)
+    }
+
+    /// The small disk, when it has one.
+    #[must_use]
+    pub fn disk(&self) -> Option<&SmallDisk> {
+        self.disk.as_ref()
+    }
+
+    /// Copies its data while it does not run: what somebody keeps who makes a copy now and then.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn keep_copy(&self) -> anyhow::Result<()> {
+        run(self.seeing_the_disk("cp").args(["--archive", &self.data(), &self.copy()]))
+    }
+
+    /// Puts the copy in place of its data, while it does not run.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn restore_copy(&self) -> anyhow::Result<()> {
+        run(self.seeing_the_disk("rm").args(["--recursive", &self.data()]))?;
+        run(self.seeing_the_disk("cp").args(["--archive", &self.copy(), &self.data()]))
+    }
+
+    fn copy(&self) -> String {
+        self.folder.path().join("copy").display().to_string()
+    }
+
+    fn seeing_the_disk(&self, program: &str) -> Command {
+        self.disk.as_ref().map_or_else(|| Command::new(program), |disk| disk.command(Path::new(program)))
     }
 
     /// What a role connects with.
@@ -67,6 +113,12 @@ impl Cluster {
         self.program("pg_ctl", &["-D", &self.data(), "-l", &log, "-o", &options, "-w", "start"])
     }
 
+    /// Whether it has ended, by itself too.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.program("pg_ctl", &["-D", &self.data(), "status"]).is_err()
+    }
+
     fn data(&self) -> String {
         self.folder.path().join("data").display().to_string()
     }
@@ -78,7 +130,7 @@ impl Cluster {
 
     fn program(&self, name: &str, arguments: &[&str]) -> anyhow::Result<()> {
         let program = self.programs.join(name);
-        let mut command = if is_root() { Command::new("runuser") } else { Command::new(&program) };
+        let mut command = if is_root() { self.seeing_the_disk("runuser") } else { Command::new(&program) };
         if is_root() {
             command.args(["-u", "postgres", "--"]).arg(&program);
         }

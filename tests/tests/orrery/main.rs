@@ -4,8 +4,10 @@
 
 mod anonymous;
 mod cancelled_gate;
+mod clock;
 mod crash;
 mod database_away;
+mod database_harmed;
 mod definitions;
 mod duplicates;
 mod edits;

@@ -156,12 +156,14 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
 
     pub(super) async fn step(&self, subject: &str, act: Act, back: bool, farewell: Option<Farewell>) -> Result<Effect, Halt> {
         let spec = self.spec(act.word(), subject);
-        let _permit = self.side_by_side.acquire().await.map_err(|_| Halt::Replan)?;
+        let permit = self.side_by_side.acquire().await.map_err(|_| Halt::Replan)?;
         let mut came_to = None;
         let answer = &mut came_to;
         let act = &act;
         let effect = move |teller: Teller| -> BoxFuture<'_, Result<StepDone, StepFailure>> {
             Box::pin(async move {
+                // The engine is free for the next step while this one's end is written.
+                let _until_the_effect_is_made = permit;
                 match self.told(act, &teller).await {
                     Ok(effect) => {
                         let done = done(&effect, farewell);

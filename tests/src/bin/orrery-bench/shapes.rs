@@ -36,7 +36,8 @@ impl Shape {
 
     pub(crate) fn all(self) -> Vec<Service> {
         let name = |n: usize| format!("s{n:02}");
-        let one = |n: usize| Service { name: name(n), after: (self.chained && !n.is_multiple_of(CHAIN)).then(|| name(n.saturating_sub(1))) };
+        let one =
+            |n: usize| Service { name: name(n), after: (self.chained && !n.is_multiple_of(CHAIN)).then(|| name(n.saturating_sub(1))) };
         (0..self.services).map(one).collect()
     }
 
