@@ -14,7 +14,7 @@ use crate::shell;
 use crate::tools::{Tools, cargo, compose};
 
 /// The parts, each of which is a section of the report.
-const PARTS: [&str; 6] = ["commands", "backlog", "planning", "services-1", "services-10", "services-50"];
+const PARTS: [&str; 7] = ["commands", "backlog", "planning", "services-1", "services-10", "services-20", "services-50"];
 
 const HEAD: &str = "# What Orrery costs\n\nWritten by `cargo xtask bench`. The median of interleaved runs, and in brackets the quickest and the slowest.\n\n\
     Orrery's time from RUNNING to the last effect is taken from the command's own steps: reading the definition, looking at the engine, planning, and every step \
