@@ -131,7 +131,7 @@ fn emit(node: &Node, shape: Shape) -> Value {
         Shape::Short(inner) | Shape::ShortOrNumber(inner) => emit(node, *inner),
         Shape::List(inner) | Shape::ShortOrList(inner) => list(node, |node| emit(node, *inner)),
         Shape::Map(inner) | Shape::Named(inner) => map(node, |_, node| emit(node, *inner)),
-        Shape::Text | Shape::Choice(_) | Shape::Path | Shape::Context | Shape::BoolText | Shape::Loose => {
+        Shape::Text | Shape::Choice(_) | Shape::Path | Shape::Context | Shape::BoolText | Shape::Loose | Shape::HostPort => {
             Value::String(node.display().unwrap_or_default())
         }
         Shape::Bool | Shape::Flag | Shape::External => Value::Bool(crate::normalize::is_true(node)),
@@ -140,7 +140,7 @@ fn emit(node: &Node, shape: Shape) -> Value {
             Some(text) if text.eq_ignore_ascii_case("all") => Value::from(-1),
             Some(_) | None => scalar.and_then(units::int).map_or(Value::Null, Value::from),
         },
-        Shape::Number => scalar.and_then(units::whole).map_or(Value::Null, Value::from),
+        Shape::Number | Shape::Bare => scalar.and_then(units::whole).map_or(Value::Null, Value::from),
         Shape::Single => scalar.and_then(units::number).map_or(Value::Null, single),
         Shape::Bytes | Shape::Size => scalar.and_then(units::bytes).map_or(Value::Null, |size| Value::String(size.to_string())),
         Shape::Duration => {

@@ -193,6 +193,10 @@ fn walk(node: &mut Node, path: &str, variables: &Variables, problems: &mut Vec<P
             }
         }
         Data::Scalar(Scalar::Text(text)) if text.contains('$') => {
+            if let Some(folder) = variables.get("PWD").filter(|_| text.contains("$PWD") || text.contains("${PWD")) {
+                let problem = Problem::note(&node.span.at(path), format!("PWD is the folder of this version of the bundle: {folder}"));
+                problems.push(problem.hint("Write ./ for a path that is relative to compose.yaml."));
+            }
             let mut unset = Vec::new();
             let result = substitute(text, &|name| variables.get(name).cloned(), &mut unset);
             unset.sort();

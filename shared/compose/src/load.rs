@@ -95,6 +95,7 @@ fn read(files: &Files, options: &LoadOptions, problems: &mut Vec<Problem>) -> Op
     other_name(&mut tree, options, problems);
     normalize::normalize(&mut tree, &options.project, &variables);
     let disabled = profiles::split(&mut tree, options, &variables, problems);
+    paths::relative(&mut tree, &options.project_dir);
     envfiles::resolve(&mut tree, files, &variables, problems);
     let context = Context { files, options, variables: &variables };
     let mut project = decode::project(&tree, &disabled, &context, problems);
@@ -142,6 +143,8 @@ fn variables(files: &Files, options: &LoadOptions, problems: &mut Vec<Problem>) 
     for ignored in ["COMPOSE_FILE", "COMPOSE_PROJECT_NAME"].into_iter().filter(|name| variables.contains_key(*name)) {
         problems.push(Problem::note(&Place::start_of(".env"), format!("{ignored} has no effect here")));
     }
+    // Compose sets it too, whatever its own environment says.
+    given.entry("PWD".to_owned()).or_insert_with(|| options.project_dir.clone());
     variables.extend(given);
     variables
 }

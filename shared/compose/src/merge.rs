@@ -323,5 +323,8 @@ fn port_of(node: &Node) -> Option<String> {
     }
     let field = |key: &str, default: &str| node.get(key).and_then(Node::display).unwrap_or_else(|| default.to_owned());
     let target = node.get("target").and_then(Node::display)?;
-    Some(format!("{}:{}:{target}/{}", field("host_ip", "0.0.0.0"), field("published", ""), field("protocol", "tcp")))
+    // To Compose a number and a text are never the same host port.
+    let number = node.get("published").is_some_and(|published| published.as_text().is_none());
+    let published = format!("{}{}", if number { "#" } else { "" }, field("published", ""));
+    Some(format!("{}:{published}:{target}/{}", field("host_ip", "0.0.0.0"), field("protocol", "tcp")))
 }

@@ -21,14 +21,23 @@ pub(crate) fn rebase_service(service: &mut Node, folder: &str) {
 /// Makes every path of a definition absolute.
 pub(crate) fn absolute(tree: &mut Node, folder: &str, home: Option<&str>) {
     change(tree, &|path| match (path.strip_prefix('~'), home) {
-        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => clean(&format!("{home}{rest}")),
+        (Some(rest), Some(home)) => clean(&format!("{home}/{rest}")),
         _ if is_absolute(path) => path.to_owned(),
         _ => clean(&format!("{folder}/{path}")),
     });
 }
 
+/// Makes paths relative again that were written with the definition's own folder before them, as in `${PWD}/data`.
+pub(crate) fn relative(tree: &mut Node, folder: &str) {
+    change(tree, &|path| match path.strip_prefix(folder) {
+        Some("") => ".".to_owned(),
+        Some(rest) if rest.starts_with('/') => format!(".{rest}"),
+        Some(_) | None => path.to_owned(),
+    });
+}
+
 fn join(folder: &str, path: &str) -> String {
-    if is_absolute(path) || path == "~" || path.starts_with("~/") {
+    if is_absolute(path) || path.starts_with('~') {
         return path.to_owned();
     }
     let joined = clean(&format!("{folder}/{path}"));
@@ -104,7 +113,8 @@ fn change_service(service: &mut Node, to: Change<'_>) {
 
 fn context_path(node: &mut Node, to: Change<'_>) {
     if node.as_text().is_some_and(|context| !context.is_empty() && !is_remote(context)) {
-        text(node, to);
+        // Only in mounts is a drive of Windows the beginning of an absolute path.
+        text(node, &|path| if is_absolute(path) && !path.starts_with('/') { to(&format!("./{path}")) } else { to(path) });
     }
 }
 

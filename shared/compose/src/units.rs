@@ -104,7 +104,7 @@ fn nanoseconds(text: &str) -> Option<u64> {
         rest = &rest[length..];
     }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    (!text.is_empty() && total < 9.2e18).then_some(total.round() as u64)
+    (!text.is_empty() && total < 9_223_372_036_854_775_807.0).then_some(total.round() as u64)
 }
 
 /// A time as Go prints it: `1m30s`, `500ms`, `0s`.

@@ -3,31 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use orrery_compose::{Files, LoadOptions, load, render};
+mod telling;
 
-/// A service `web` with these lines.
-fn service(lines: &str) -> String {
-    format!("services:\n  web:\n    image: nginx\n    {}\n", lines.replace('\n', "\n    "))
-}
-
-fn said(files: &Files) -> String {
-    let outcome = load(files, &LoadOptions::default());
-    outcome.problems.iter().map(|problem| render(problem, files)).collect()
-}
-
-fn report<'a>(cases: impl IntoIterator<Item = (&'a str, Files)>) -> String {
-    let mut out = String::new();
-    for (name, files) in cases {
-        let said = said(&files);
-        assert!(!said.is_empty(), "{name}: nothing is said");
-        out.push_str(&format!("=== {name}\n{said}\n"));
-    }
-    out
-}
-
-fn of(text: impl AsRef<str>) -> Files {
-    Files::of_compose(text.as_ref())
-}
+use telling::{of, report, service};
 
 #[test]
 fn broken_yaml_is_explained() {

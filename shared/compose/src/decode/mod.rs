@@ -139,14 +139,14 @@ fn inside(written: &str, place: &Place, context: &Context<'_>, problems: &mut Ve
         problems.push(problem.hint("Write a path of Linux, or one relative to compose.yaml with ./ before it."));
         return None;
     }
-    let home = context.variables.get("HOME").filter(|_| written == "~" || written.starts_with("~/"));
-    if let Some(home) = home {
-        return Some(Location::Host(crate::short::clean(&written.replacen('~', home, 1))));
+    if let (Some(rest), Some(home)) = (written.strip_prefix('~'), context.variables.get("HOME")) {
+        return Some(Location::Host(crate::short::clean(&format!("{home}/{rest}"))));
     }
     if written.starts_with('/') {
         return Some(Location::Host(crate::short::clean(written)));
     }
-    match files::resolve("", written) {
+    let found = if written.starts_with('~') { Err(files::Outside::Home) } else { files::resolve("", written) };
+    match found {
         Ok(path) => Some(Location::Bundle(path)),
         Err(outside) => {
             let hint = match outside {

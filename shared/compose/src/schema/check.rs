@@ -9,8 +9,18 @@ use crate::units;
 use crate::yaml::{Data, Entry, Map, Node, Scalar, child, item};
 
 /// Lists in which nothing may be there twice. In others Compose drops the first of two.
-const UNIQUE: [&str; 7] =
-    ["external_links", "group_add", "security_opt", "volumes_from", "device_cgroup_rules", "capabilities", "device_ids"];
+const UNIQUE: [&str; 10] = [
+    "external_links",
+    "group_add",
+    "security_opt",
+    "volumes_from",
+    "device_cgroup_rules",
+    "capabilities",
+    "device_ids",
+    "networks",
+    "depends_on",
+    "models",
+];
 
 /// Checks one document, before its short forms are expanded.
 pub fn check(document: &Node, problems: &mut Vec<Problem>) {
@@ -85,13 +95,15 @@ impl Checker<'_> {
             | Shape::BoolText
             | Shape::Int
             | Shape::Number
+            | Shape::Bare
             | Shape::Single
             | Shape::Bytes
             | Shape::Size
             | Shape::Duration
             | Shape::Mode
             | Shape::Count
-            | Shape::Loose => self.scalar(node, path, shape),
+            | Shape::Loose
+            | Shape::HostPort => self.scalar(node, path, shape),
         }
     }
 

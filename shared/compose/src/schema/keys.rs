@@ -29,11 +29,27 @@ pub fn keys_at(path: &str) -> Vec<KeyDoc> {
 }
 
 /// The mapping with known keys that a shape allows, if it does.
-fn object_of(shape: Shape) -> Option<&'static Object> {
+pub(super) fn object_of(shape: Shape) -> Option<&'static Object> {
     if let Shape::Short(inner) | Shape::ShortOrNumber(inner) | Shape::OrNull(inner) = shape {
         return object_of(*inner);
     }
     if let Shape::Object(object) = shape { Some(object) } else { None }
+}
+
+/// What the items of a list look like, where a shape allows a list of them.
+pub(super) fn item_of(shape: Shape) -> Option<Shape> {
+    if let Shape::OrNull(inner) = shape {
+        return item_of(*inner);
+    }
+    if let Shape::List(inner) | Shape::ShortOrList(inner) = shape { Some(*inner) } else { None }
+}
+
+/// What the values look like under keys of the author's choice.
+pub(super) fn named_of(shape: Shape) -> Option<Shape> {
+    if let Shape::OrNull(inner) = shape {
+        return named_of(*inner);
+    }
+    if let Shape::Map(inner) | Shape::Named(inner) = shape { Some(*inner) } else { None }
 }
 
 fn step(shape: Shape, part: &str) -> Option<Shape> {

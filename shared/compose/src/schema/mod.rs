@@ -4,6 +4,8 @@
 mod build;
 mod check;
 mod deploy;
+mod differences;
+mod document;
 mod keys;
 mod nearest;
 mod networks;
@@ -13,6 +15,8 @@ mod values;
 
 pub use check::check;
 pub(crate) use check::check_value;
+pub use differences::{DIFFERENCES, Difference};
+pub use document::document;
 pub use keys::{KeyDoc, keys_at};
 pub use nearest::nearest;
 pub use top::{SERVICE, TOP};
@@ -38,6 +42,8 @@ pub enum Shape {
     Flag,
     /// A number of which the whole part counts, also in quotes.
     Number,
+    /// A number of which the whole part counts, not in quotes.
+    Bare,
     /// A number in single precision, also in quotes.
     Single,
     /// A size such as `64m`, or a number of bytes.
@@ -52,6 +58,8 @@ pub enum Shape {
     Count,
     /// A text or a number, read as text.
     Loose,
+    /// A text or a whole number, read as text.
+    HostPort,
     /// A list of texts.
     Texts,
     /// A list of texts and numbers, read as texts.

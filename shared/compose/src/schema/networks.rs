@@ -47,8 +47,8 @@ static ATTACHMENT_KEYS: &[Key] = &[
     works("link_local_ips", Shape::Texts, "Link-local addresses."),
     needs("mac_address", Shape::Text, "A fixed hardware address.", "1.44"),
     works("driver_opts", Shape::Settings, "Options of the driver for this connection."),
-    works("priority", Shape::Number, "Networks are connected from the highest down."),
-    needs("gw_priority", Shape::Number, "The highest gives the default gateway.", "1.48"),
+    works("priority", Shape::Bare, "Networks are connected from the highest down."),
+    needs("gw_priority", Shape::Bare, "The highest gives the default gateway.", "1.48"),
 ];
 
 pub(super) static VOLUME: Object = Object { what: "a volume", keys: VOLUME_KEYS, required: &[], extensible: true };

@@ -152,7 +152,7 @@ static DEPENDENCY: Object = Object { what: "a dependency", keys: DEPENDENCY_KEYS
 
 static DEPENDENCY_KEYS: &[Key] = &[
     works("restart", Shape::Bool, "Start this one again when that one is."),
-    works("required", Shape::Bool, "Whether that one must be there.").emit(Emit::Always),
+    works("required", Shape::Flag, "Whether that one must be there.").emit(Emit::Always),
     works(
         "condition",
         Shape::Choice(&["service_started", "service_healthy", "service_completed_successfully"]),
@@ -218,7 +218,7 @@ static PORT_KEYS: &[Key] = &[
     idle("mode", Shape::Text, "host or ingress.", SWARM),
     works("host_ip", Shape::Text, "Address of the host."),
     works("target", Shape::Int, "Port of the container."),
-    works("published", Shape::Loose, "Port of the host, or a range."),
+    works("published", Shape::HostPort, "Port of the host, or a range."),
     works("protocol", Shape::Text, "tcp or udp."),
     idle("app_protocol", Shape::Text, "Protocol of the application.", "It is for people; the engine forwards bytes, whatever they are."),
 ];

@@ -20,11 +20,13 @@ impl Checker<'_> {
             Shape::Flag => matches!(value, Scalar::Bool(_)),
             Shape::Single => units::number(value).is_some(),
             Shape::Number => units::whole(value).is_some(),
+            Shape::Bare => text.is_none() && units::whole(value).is_some(),
             Shape::Bytes => units::bytes(value).is_some() || matches!(value, Scalar::Float(_)),
             Shape::Size => text.is_some() && units::bytes(value).is_some(),
             Shape::Duration => text.is_some_and(|text| units::duration(text.strip_prefix('-').unwrap_or(text)).is_some()),
             Shape::Mode => units::mode(value).is_some(),
             Shape::Loose => matches!(value, Scalar::Text(_) | Scalar::Int(_) | Scalar::Big(_) | Scalar::Float(_)),
+            Shape::HostPort => matches!(value, Scalar::Text(_) | Scalar::Int(_)),
             Shape::Texts
             | Shape::Looses
             | Shape::TextOrTexts
@@ -63,7 +65,7 @@ impl Checker<'_> {
                 None => problem,
             });
         }
-        if matches!(shape, Shape::Loose) {
+        if matches!(shape, Shape::Loose | Shape::HostPort) {
             self.surprise(node, path);
         }
         self.unfit(node, path, shape);
@@ -74,7 +76,7 @@ impl Checker<'_> {
         let cut = |value: f64| value.fract() != 0.0 || matches!(shape, Shape::Bytes);
         let fraction = matches!(node.as_scalar(), Some(Scalar::Float(value)) if cut(*value));
         let name = path.rsplit('.').next().unwrap_or(path);
-        if fraction && matches!(shape, Shape::Number | Shape::Bytes) {
+        if fraction && matches!(shape, Shape::Number | Shape::Bare | Shape::Bytes) {
             let problem = Problem::refused(&node.span.at(path), format!("{name} must be a whole number; Compose would cut it"));
             self.problems.push(problem.hint("Write a whole number, or a size with a unit in quotes."));
         }
@@ -125,7 +127,7 @@ impl Checker<'_> {
     }
 }
 
-fn expected(shape: Shape) -> String {
+pub(super) fn expected(shape: Shape) -> String {
     match shape {
         Shape::Text | Shape::BoolText => "a text".to_owned(),
         Shape::Choice(choices) => format!("one of {}", choices.join(", ")),
@@ -134,12 +136,13 @@ fn expected(shape: Shape) -> String {
         Shape::Bool | Shape::Flag => "true or false".to_owned(),
         Shape::Int => "a whole number".to_owned(),
         Shape::Number | Shape::Single => "a number".to_owned(),
+        Shape::Bare => "a number without quotes".to_owned(),
         Shape::Bytes => "a size".to_owned(),
         Shape::Size => "a size in a text".to_owned(),
         Shape::Duration => "a time".to_owned(),
         Shape::Mode => "permissions in octal digits".to_owned(),
         Shape::Count => "a whole number or all".to_owned(),
-        Shape::Loose | Shape::ShortOrNumber(_) => "a text or a number".to_owned(),
+        Shape::Loose | Shape::HostPort | Shape::ShortOrNumber(_) => "a text or a number".to_owned(),
         Shape::Texts | Shape::Looses | Shape::List(_) => "a list".to_owned(),
         Shape::TextOrTexts | Shape::Command | Shape::HealthTest | Shape::ShortOrList(_) => "a text or a list".to_owned(),
         Shape::Environment | Shape::Pairs | Shape::Contexts | Shape::Hosts | Shape::Ssh | Shape::Named(_) => {

@@ -66,7 +66,8 @@ fn fault<T>(message: impl Into<String>, hint: &'static str) -> Result<T, Fault> 
 }
 
 fn parse(short: &str) -> Result<Vec<Short>, Fault> {
-    let (address, protocol) = short.rsplit_once('/').unwrap_or((short, ""));
+    let (address, protocol) = short.split_once('/').unwrap_or((short, ""));
+    let protocol = protocol.split('/').next().unwrap_or_default();
     let protocol = if protocol.is_empty() { "tcp".to_owned() } else { protocol.to_ascii_lowercase() };
     if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
         return fault(format!("{protocol:?} is no protocol"), "Write tcp, udp or sctp behind the slash.");

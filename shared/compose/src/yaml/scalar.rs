@@ -143,10 +143,16 @@ fn is_date(text: &str) -> bool {
         let mut next = |most| parts.next().is_some_and(|part| within(part, 2, 0, most));
         next(23) && next(59) && parts.next().is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     };
-    year.len() == 4 && within(year, 4, 0, 9999) && within(month, 2, 1, 12) && within(day, 2, 1, 31) && time.is_none_or(is_time)
+    let longest = match (month.parse::<u32>(), year.parse::<u32>()) {
+        (Ok(2), Ok(year)) if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        (Ok(2), _) => 28,
+        (Ok(4 | 6 | 9 | 11), _) => 30,
+        _ => 31,
+    };
+    year.len() == 4 && within(year, 4, 0, 9999) && within(month, 2, 1, 12) && within(day, 2, 1, longest) && time.is_none_or(is_time)
 }
 
-/// A number as Go's `%v` prints it: as short as possible, with an exponent from 21 digits on.
+/// A number as Go's `g` prints it: as short as possible, with an exponent from a million on.
 pub fn go_float(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
@@ -157,7 +163,7 @@ pub fn go_float(value: f64) -> String {
     let scientific = format!("{value:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..21).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         format!("{value}")
     } else {
         let sign = if exponent < 0 { '-' } else { '+' };
@@ -181,6 +187,9 @@ mod tests {
             ("1_000", "1000"),
             (".5", "0.5"),
             ("1e21", "1e+21"),
+            ("1234567.5", "1.2345675e+06"),
+            ("1e6", "1e+06"),
+            ("123456.5", "123456.5"),
             ("0.00001", "1e-05"),
             (".inf", "+Inf"),
             ("-0", "0"),
@@ -201,6 +210,9 @@ mod tests {
         }
         assert_eq!(Scalar::resolve("~"), Scalar::Null);
         assert!(matches!(Scalar::resolve("2024-01-15"), Scalar::Date(_)));
-        assert!(matches!(Scalar::resolve("2024-13-15"), Scalar::Text(_)));
+        assert!(matches!(Scalar::resolve("2024-02-29"), Scalar::Date(_)));
+        for text in ["2024-13-15", "2024-02-30", "2023-02-29", "2024-04-31"] {
+            assert!(matches!(Scalar::resolve(text), Scalar::Text(_)), "{text}");
+        }
     }
 }

@@ -1,0 +1,7 @@
+//! Prints `docs/compose.md`: `cargo run -q -p orrery-compose --example document > docs/compose.md`.
+
+#![allow(clippy::print_stdout)]
+
+fn main() {
+    print!("{}", orrery_compose::schema::document());
+}

@@ -1,0 +1,63 @@
+//! Where this crate decides otherwise than Docker Compose, on purpose.
+
+/// One difference.
+#[derive(Clone, Copy, Debug)]
+pub struct Difference {
+    /// What is written.
+    pub what: &'static str,
+    /// What Compose does with it.
+    pub compose: &'static str,
+    /// What happens here.
+    pub here: &'static str,
+    /// Why.
+    pub why: &'static str,
+}
+
+const fn row(what: &'static str, compose: &'static str, here: &'static str, why: &'static str) -> Difference {
+    Difference { what, compose, here, why }
+}
+
+/// All differences.
+pub static DIFFERENCES: &[Difference] = &[
+    row(
+        "paths that leave the bundle (`env_file`, `extends`, `include`, build contexts, files of configs and secrets)",
+        "reads them",
+        "refusal",
+        "A version is what its bundle says, and nothing else.",
+    ),
+    row(
+        "a missing build context or Dockerfile, a missing file of a config or secret",
+        "found out at `up`",
+        "refusal",
+        "Found out before anything runs.",
+    ),
+    row("the same host port twice, replicas of a fixed port or address", "found out at `up`", "refusal", "The same."),
+    row(
+        "keys that only Swarm or Docker Desktop follow",
+        "ignored in silence",
+        "a note with the reason",
+        "Nobody should wonder.",
+    ),
+    row(
+        "keys that Orrery cannot follow (`post_start`, `provider`, `models`, …)",
+        "followed",
+        "refusal with what to do instead",
+        "Nothing is ignored in silence.",
+    ),
+    row("unknown keys of `include` and `gpus`", "ignored", "error", "A misspelt key is a mistake."),
+    row("`%YAML 1.2` at the top", "error", "accepted", "It harms nobody."),
+    row("a `#` right behind a closing quote", "a comment", "error", "YAML says it is none."),
+    row(
+        "whole numbers with a fraction (`cpu_shares: 1.5`), negative times",
+        "cut, or passed to the engine",
+        "refusal",
+        "Nobody means them.",
+    ),
+    row(
+        "`~` in paths",
+        "the home folder of whoever runs Compose",
+        "refusal, unless the caller gives `HOME`",
+        "There is no such person.",
+    ),
+    row("`name:`", "names the project", "a note", "The stack names it."),
+];
