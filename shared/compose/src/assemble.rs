@@ -50,6 +50,9 @@ impl<'a> Assembly<'a> {
         let mut tree: Option<Node> = None;
         for name in &scope.names {
             let documents = self.documents(name, scope.variables)?;
+            if documents.is_empty() && tree.is_some() {
+                continue;
+            }
             if documents.is_empty() {
                 let problem = Problem::invalid(&Place::start_of(name), "the file is empty");
                 self.problems.push(problem.hint("Begin with services: and a service with an image."));
@@ -81,6 +84,9 @@ impl<'a> Assembly<'a> {
 
     /// A document over what was read before it.
     fn over(&mut self, base: Option<Node>, mut document: Node, name: &str, scope: &Scope<'_>) -> Node {
+        if let Some(base) = &base {
+            merge::drop_empty(&mut document, base, "");
+        }
         schema::check(&document, self.problems);
         extends::apply(self, &mut document, name, scope);
         let mut base = base.unwrap_or_else(|| Node::empty_map(Span::start_of(&name.into())));
@@ -89,6 +95,7 @@ impl<'a> Assembly<'a> {
         document.remove("version");
         let mut tree = merge::merge(base, document, "", self.problems);
         merge::unify(&mut tree);
+        schema::check_repeats(&tree, self.problems);
         short::expand(&mut tree, self.problems);
         merge::unify(&mut tree);
         tree
@@ -131,8 +138,7 @@ impl<'a> Assembly<'a> {
         self.including.pop();
         let mut tree = tree?;
         self.spend(tree.count(), &place)?;
-        let inner = folder.strip_prefix(&scope.folder).map_or(folder.as_str(), |inner| inner.trim_start_matches('/'));
-        paths::rebase(&mut tree, inner);
+        paths::rebase(&mut tree, &paths::between(&scope.folder, &folder));
         Some(tree)
     }
 

@@ -274,6 +274,15 @@ fn single(value: f64) -> Value {
     text.parse().map_or(Value::Null, number)
 }
 
+/// A date as Go prints it: with the time of its beginning.
+fn moment(text: &str) -> String {
+    let parts: Vec<&str> = text.split('-').collect();
+    match parts.as_slice() {
+        [year, month, day] if !text.contains([':', ' ', 'T', 't']) => format!("{year}-{month:0>2}-{day:0>2}T00:00:00Z"),
+        _ => text.to_owned(),
+    }
+}
+
 /// A tree as it is.
 fn plain(node: &Node) -> Value {
     match &node.data {
@@ -282,7 +291,8 @@ fn plain(node: &Node) -> Value {
         Data::Scalar(Scalar::Int(value)) => Value::from(*value),
         Data::Scalar(Scalar::Big(value)) => Value::from(*value),
         Data::Scalar(Scalar::Float(value)) => number(*value),
-        Data::Scalar(Scalar::Date(text) | Scalar::Text(text)) => Value::String(text.clone()),
+        Data::Scalar(Scalar::Date(text)) => Value::String(moment(text)),
+        Data::Scalar(Scalar::Text(text)) => Value::String(text.clone()),
         Data::List(items) => Value::Array(items.iter().map(plain).collect()),
         Data::Map(map) => plain_map(map),
     }

@@ -45,7 +45,7 @@ impl Reader<'_> {
                     let outer = |key: &str| project.get(key).or_else(|| given.get(key)).cloned();
                     dotenv::read(&name, &content, &outer, &mut values, self.problems);
                 }
-                "raw" => raw(&content, self.variables, &mut values),
+                "raw" => self.raw(&name, &content, &mut values),
                 format => {
                     let message = format!("{format:?} is no format of an env file");
                     self.problems.push(Problem::invalid(&file.span.at(path), message).hint("Leave format out, or write raw."));
@@ -91,6 +91,28 @@ impl Reader<'_> {
         service.set("labels", labels);
     }
 
+    /// `KEY=VALUE` line by line, nothing more.
+    fn raw(&mut self, file: &str, content: &[u8], values: &mut Variables) {
+        let text = String::from_utf8_lossy(content);
+        for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+            let line = line.trim_start();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (key, value) = line.split_once('=').map_or((line, None), |(key, value)| (key, Some(value)));
+            if key.is_empty() || key.contains([' ', '\t']) {
+                let line = u32::try_from(number).unwrap_or_default() + 1;
+                let span = Span { line, end_line: line, end_column: 2, ..Span::start_of(&file.into()) };
+                let message = if key.is_empty() { "a name is missing before the =" } else { "a name has no spaces in it" };
+                self.problems.push(Problem::invalid(&span.at(""), message).hint("Write NAME=value."));
+                continue;
+            }
+            if let Some(value) = value.or_else(|| self.variables.get(key).map(String::as_str)) {
+                values.insert(key.to_owned(), value.to_owned());
+            }
+        }
+    }
+
     fn file(&mut self, node: &Node, path: &str, required: bool, what: &str) -> Option<(String, Vec<u8>)> {
         let written = node.as_text()?;
         let place = node.span.at(path);
@@ -121,21 +143,5 @@ pub(crate) fn missing(files: &Files, place: &Place, name: &str, what: &str) -> P
     match schema::nearest(name, files.iter().map(|(file, _)| file)) {
         Some(near) => problem.hint(format!("Did you mean {near}?")),
         None => problem.hint("Add it to the bundle."),
-    }
-}
-
-/// `KEY=VALUE` line by line, nothing more.
-fn raw(content: &[u8], variables: &Variables, values: &mut Variables) {
-    for line in String::from_utf8_lossy(content).lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        match line.split_once('=') {
-            Some((key, value)) => {
-                values.insert(key.to_owned(), value.to_owned());
-            }
-            None => {
-                if let Some(value) = variables.get(line) {
-                    values.insert(line.to_owned(), value.clone());
-                }
-            }
-        }
     }
 }

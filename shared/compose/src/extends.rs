@@ -123,8 +123,7 @@ impl Extender<'_, '_> {
         self.resolve(services, target, file, &own, chain)?;
         let mut node = services.get(target)?.node.clone();
         short::service(&mut node, &path, self.assembly.problems);
-        let inner = own.strip_prefix(folder).map_or(own.as_str(), |inner| inner.trim_start_matches('/'));
-        paths::rebase_service(&mut node, inner);
+        paths::rebase_service(&mut node, &paths::between(folder, &own));
         Some(node)
     }
 

@@ -124,21 +124,19 @@ impl Merger<'_> {
         base
     }
 
-    /// Address pools are merged by their subnets.
+    /// Address pools are merged by their subnets; a pool that the later file does not have is gone.
     fn pools(&mut self, base: Node, over: Node, path: &str) -> Node {
         let span = over.span.clone();
-        let (Data::List(mut pools), Data::List(more)) = (base.data, over.data) else {
+        let (Data::List(mut before), Data::List(more)) = (base.data, over.data) else {
             return Node::new(span, Data::List(Vec::new()));
         };
+        let mut pools = Vec::new();
         for pool in more {
-            let same = pools.iter_mut().find(|other| other.get("subnet") == pool.get("subnet"));
-            match same {
-                Some(slot) => {
-                    let before = std::mem::replace(slot, Node::null(span.clone()));
-                    *slot = self.plain(before, pool, path);
-                }
-                None => pools.push(pool),
-            }
+            let same = before.iter().position(|other| other.get("subnet") == pool.get("subnet"));
+            pools.push(match same {
+                Some(index) => self.plain(before.swap_remove(index), pool, path),
+                None => pool,
+            });
         }
         Node::new(span, Data::List(pools))
     }
@@ -190,6 +188,21 @@ fn pairs(node: Node) -> Vec<Node> {
         Data::Scalar(Scalar::Null) => Vec::new(),
         Data::Scalar(scalar) => vec![Node::new(node.span, Data::Scalar(scalar))],
     }
+}
+
+/// Takes out of a later document what is empty there and has a value in `base`: the value stays.
+pub(crate) fn drop_empty(document: &mut Node, base: &Node, path: &str) {
+    let (Some(map), Some(below)) = (document.as_map_mut(), base.as_map()) else { return };
+    map.retain(|key, entry| {
+        let Some(under) = below.get(key) else { return true };
+        let path = child(path, key);
+        if entry.node.is_null() {
+            let stays = matches!(rule(&path), Rule::Plain) && entry.node.directive.is_none();
+            return !stays || under.node.is_null();
+        }
+        drop_empty(&mut entry.node, &under.node, &path);
+        true
+    });
 }
 
 /// Takes `!reset` and `!override` out of a later document, and out of `base` what they stand for.

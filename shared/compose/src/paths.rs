@@ -27,6 +27,15 @@ pub(crate) fn absolute(tree: &mut Node, folder: &str, home: Option<&str>) {
     });
 }
 
+/// The path from one folder of the bundle to another: `..` from `sub` to the bundle itself.
+pub(crate) fn between(from: &str, to: &str) -> String {
+    let parts = |folder: &'_ str| folder.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let (from, to) = (parts(from), parts(to));
+    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = from.iter().skip(common).map(|_| "..".to_owned());
+    up.chain(to.into_iter().skip(common)).collect::<Vec<_>>().join("/")
+}
+
 /// Makes paths relative again that were written with the definition's own folder before them, as in `${PWD}/data`.
 pub(crate) fn relative(tree: &mut Node, folder: &str) {
     change(tree, &|path| match path.strip_prefix(folder) {

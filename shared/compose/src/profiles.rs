@@ -18,9 +18,11 @@ pub(crate) fn split(tree: &mut Node, options: &LoadOptions, variables: &Variable
             problems.push(Problem::note(&span.at("services"), format!("no service has the profile {name}")));
         }
     }
+    // Compose takes an empty list of profiles for one profile without a name.
+    let nameless = options.profiles.is_empty() && from_env.split(',').any(|name| name.trim().is_empty());
     let (enabled, disabled) = std::mem::take(services).into_iter().partition(|(_, entry)| {
         let profiles = names(&entry.node);
-        profiles.is_empty() || profiles.iter().any(|profile| chosen.iter().any(|name| *name == "*" || name == profile))
+        profiles.is_empty() || nameless && profiles.iter().any(String::is_empty) || profiles.iter().any(|profile| chosen.iter().any(|name| *name == "*" || name == profile))
     });
     *services = enabled;
     disabled

@@ -227,6 +227,10 @@ fn oom_score_adj(service: &Cursor<'_>, problems: &mut Vec<Problem>) -> Option<i6
 }
 
 fn pull_policy(service: &Cursor<'_>, problems: &mut Vec<Problem>) -> Option<PullPolicy> {
+    if let Some(empty) = service.get("pull_policy").filter(|policy| policy.node.as_text() == Some("")) {
+        let problem = Problem::invalid(&empty.place(), "pull_policy is empty");
+        problems.push(problem.hint("Write always, never, missing, build, daily, weekly or every_12h, or remove it."));
+    }
     let written = service.spanned("pull_policy")?;
     let every = |text: &str| units::duration(text).map(PullPolicy::Every);
     let policy = match written.value.as_str() {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::{Class, Key, Object, Shape, TOP, nearest};
 use crate::problem::Problem;
 use crate::units;
-use crate::yaml::{Data, Entry, Map, Node, Scalar, child, item};
+use crate::yaml::{Data, Directive, Entry, Map, Node, Scalar, child, item};
 
 /// Lists in which nothing may be there twice. In others Compose drops the first of two.
 const UNIQUE: [&str; 10] = [
@@ -28,6 +28,18 @@ pub fn check(document: &Node, problems: &mut Vec<Problem>) {
     checker.value(document, "", Shape::Object(&TOP));
 }
 
+/// Checks a merged document for lists that became to have something twice.
+pub(crate) fn check_repeats(document: &Node, problems: &mut Vec<Problem>) {
+    let mut checker = Checker { problems };
+    for (name, entry) in document.get("services").and_then(Node::as_map).into_iter().flatten() {
+        for key in UNIQUE {
+            if let Some(list) = entry.node.get(key) {
+                checker.unique(list, &format!("services.{name}.{key}"));
+            }
+        }
+    }
+}
+
 /// Checks one value that stands at a path.
 pub(crate) fn check_value(node: &Node, path: &str, shape: Shape, problems: &mut Vec<Problem>) {
     Checker { problems }.value(node, path, shape);
@@ -39,6 +51,9 @@ pub(super) struct Checker<'p> {
 
 impl Checker<'_> {
     fn value(&mut self, node: &Node, path: &str, shape: Shape) {
+        if node.directive == Some(Directive::Reset) {
+            return;
+        }
         match shape {
             Shape::Object(object) => self.object(node, path, object),
             Shape::OrNull(inner) => {

@@ -14,7 +14,7 @@ mod top;
 mod values;
 
 pub use check::check;
-pub(crate) use check::check_value;
+pub(crate) use check::{check_repeats, check_value};
 pub use differences::{DIFFERENCES, Difference};
 pub use document::document;
 pub use keys::{KeyDoc, keys_at};

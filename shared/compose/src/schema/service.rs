@@ -44,7 +44,7 @@ static SERVICE_KEYS: &[Key] = &[
     works("domainname", Shape::Text, "Domain name."),
     works("entrypoint", Shape::Command, "The entrypoint, instead of the image's.").emit(Emit::Always),
     works("env_file", Shape::ShortOrList(&Shape::Object(&ENV_FILE)), "Files with variables for the environment.").emit(Emit::Never),
-    works("label_file", Shape::TextOrTexts, "Files with labels."),
+    works("label_file", Shape::TextOrTexts, "Files with labels.").emit(Emit::Never),
     works("environment", Shape::Environment, "Environment of the containers."),
     works("expose", Shape::Looses, "Ports for other services."),
     works("extends", Shape::Short(&Shape::Object(&EXTENDS)), "A service that this one begins with.").emit(Emit::Never),

@@ -1,6 +1,7 @@
 //! From text to a tree: the events of the parser, with aliases copied, merge keys resolved and
 //! budgets kept.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ pub const MAX_BYTES: usize = 1 << 20;
 pub const MAX_DEPTH: usize = 64;
 /// The most nodes a definition may have once its aliases are copied.
 pub const MAX_NODES: usize = 100_000;
+/// How often a file is read anew with a space put in.
+const MAX_MENDED: usize = 64;
 /// The most text a definition may have once its aliases are copied, in bytes.
 const MAX_TEXT: usize = 8 << 20;
 
@@ -22,26 +25,53 @@ const MAX_TEXT: usize = 8 << 20;
 /// gives no documents.
 pub fn read(file: &str, content: &[u8], problems: &mut Vec<Problem>) -> Vec<Node> {
     let file: Arc<str> = file.into();
-    let Some(text) = text_of(&file, content, problems) else { return Vec::new() };
-    let mut reader =
-        Reader { file: file.clone(), parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0, text: 0, problems };
-    let before = reader.problems.len();
-    match reader.documents() {
-        Ok(documents) => documents,
-        Err(stop) => {
-            let told = reader.problems.len() > before;
-            if let Stop::Parser(error) = stop {
-                let problem = syntax(&file, text, &error);
-                reader.problems.push(problem);
-            } else if !told {
-                reader.problems.push(Problem::invalid(&Span::start_of(&file).at(""), "this is not YAML"));
+    let Some(mut text) = text_of(&file, content, problems) else { return Vec::new() };
+    let before = problems.len();
+    for _ in 0..MAX_MENDED {
+        let stop = match documents(&file, &text, problems) {
+            Ok(documents) => return documents,
+            Err(stop) => stop,
+        };
+        if let Stop::Parser(error) = stop {
+            if let Some(mended) = mended(&text, &error) {
+                problems.truncate(before);
+                text = Cow::Owned(mended);
+                continue;
             }
-            Vec::new()
+            problems.push(syntax(&file, &text, &error));
+        } else if problems.len() == before {
+            problems.push(Problem::invalid(&Span::start_of(&file).at(""), "this is not YAML"));
         }
+        return Vec::new();
     }
+    let message = "too many values stand behind a tab, or comments right behind a quote";
+    problems.push(Problem::invalid(&Span::start_of(&file).at(""), message).hint("Replace the tabs with spaces."));
+    Vec::new()
 }
 
-fn text_of<'a>(file: &Arc<str>, content: &'a [u8], problems: &mut Vec<Problem>) -> Option<&'a str> {
+fn documents(file: &Arc<str>, text: &str, problems: &mut Vec<Problem>) -> Result<Vec<Node>, Stop> {
+    let parser = Parser::new_from_str(text);
+    Reader { file: file.clone(), parser, anchors: HashMap::new(), nodes: 0, text: 0, problems }.documents()
+}
+
+/// The text with a space where Compose's parser needs none: for a tab behind a colon, and before a comment
+/// that follows a quote at once.
+fn mended(text: &str, error: &ScanError) -> Option<String> {
+    let info = error.info().to_lowercase();
+    let marker = error.marker();
+    let start: usize = text.split_inclusive('\n').take(marker.line().checked_sub(1)?).map(str::len).sum();
+    let line = text.get(start..)?.lines().next()?;
+    let column = line.char_indices().nth(marker.col()).map_or(line.len(), |(at, _)| at);
+    if info.contains("valid yaml whitespace") {
+        let at = start + line.get(..=column).unwrap_or(line).rfind(":\t")? + 1;
+        return Some(format!("{} {}", text.get(..at)?, text.get(at + 1..)?));
+    }
+    let comment = info.contains("comments must be separated") && line.get(column..)?.starts_with('#');
+    let at = start + column;
+    comment.then(|| format!("{} {}", &text[..at], &text[at..]))
+}
+
+fn text_of<'a>(file: &Arc<str>, content: &'a [u8], problems: &mut Vec<Problem>) -> Option<Cow<'a, str>> {
     let start = Span::start_of(file);
     if content.len() > MAX_BYTES {
         let message = format!("the file has {} bytes; {MAX_BYTES} is the most", content.len());
@@ -52,17 +82,28 @@ fn text_of<'a>(file: &Arc<str>, content: &'a [u8], problems: &mut Vec<Problem>) 
         problems.push(Problem::invalid(&start.at(""), "the file is in UTF-16").hint("Save it as UTF-8."));
         return None;
     }
-    match std::str::from_utf8(content) {
-        Ok(text) => Some(text.strip_prefix('\u{feff}').unwrap_or(text)),
+    let place = |good: &str| {
+        let line = good.matches('\n').count() as u32 + 1;
+        let column = good.rsplit('\n').next().map_or(0, |last| last.chars().count()) as u32 + 1;
+        Span { line, column, end_line: line, end_column: column + 1, ..start.clone() }.at("")
+    };
+    let text = match std::str::from_utf8(content) {
+        Ok(text) => text,
         Err(error) => {
-            let good = String::from_utf8_lossy(&content[..error.valid_up_to()]).into_owned();
-            let line = good.matches('\n').count() as u32 + 1;
-            let column = good.rsplit('\n').next().map_or(0, |last| last.chars().count()) as u32 + 1;
-            let span = Span { line, column, end_line: line, end_column: column + 1, ..start };
-            problems.push(Problem::invalid(&span.at(""), "this byte is not UTF-8").hint("Save the file as UTF-8."));
-            None
+            let good = String::from_utf8_lossy(content.get(..error.valid_up_to()).unwrap_or_default()).into_owned();
+            problems.push(Problem::invalid(&place(&good), "this byte is not UTF-8").hint("Save the file as UTF-8."));
+            return None;
         }
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
+    if let Some(at) = text.find(control) {
+        let code = text[at..].chars().next().map_or(0, u32::from);
+        let message = format!("the control character U+{code:04X}, which YAML does not take");
+        problems.push(Problem::invalid(&place(&text[..at]), message).hint("Remove it, or write \"\\x..\" in double quotes."));
+        return None;
     }
+    Some(Cow::Borrowed(text))
 }
 
 /// Why reading ended early.
@@ -281,6 +322,7 @@ impl<'a> Reader<'a, '_> {
         let value = match tag {
             None if plain => Scalar::resolve(text),
             Some((true, "null" | "bool" | "int" | "float" | "timestamp")) => Scalar::resolve(text),
+            Some((false, "reset" | "override")) if plain => Scalar::resolve(text),
             None | Some(_) => Scalar::Text(text.to_owned()),
         };
         let directive = self.directive(tag, &span, path);
