@@ -22,7 +22,9 @@ pub(crate) fn split(tree: &mut Node, options: &LoadOptions, variables: &Variable
     let nameless = options.profiles.is_empty() && from_env.split(',').any(|name| name.trim().is_empty());
     let (enabled, disabled) = std::mem::take(services).into_iter().partition(|(_, entry)| {
         let profiles = names(&entry.node);
-        profiles.is_empty() || nameless && profiles.iter().any(String::is_empty) || profiles.iter().any(|profile| chosen.iter().any(|name| *name == "*" || name == profile))
+        profiles.is_empty()
+            || nameless && profiles.iter().any(String::is_empty)
+            || profiles.iter().any(|profile| chosen.iter().any(|name| *name == "*" || name == profile))
     });
     *services = enabled;
     disabled

@@ -88,25 +88,43 @@ fn what_a_value_may_be() {
 fn over_several_files_and_places() {
     let web = "services:\n  web:\n    image: nginx\n";
     let cases = [
-        ("a mistake in an override file", bundle(&[("compose.yaml", web), ("compose.override.yaml", "services:\n  web:\n    prots: []\n")])),
-        ("a form that differs in an override file", bundle(&[
-            ("compose.yaml", "services:\n  web:\n    image: nginx\n    cap_add: [A]\n"),
-            ("compose.override.yaml", "services:\n  web:\n    cap_add: A\n"),
-        ])),
-        ("a mistake in an included file", bundle(&[("compose.yaml", "include: [sub/db.yaml]\n"), ("sub/db.yaml", "services:\n  db:\n    imag: x\n")])),
-        ("an included service that is there already", bundle(&[
-            ("compose.yaml", "include: [db.yaml]\nservices:\n  db: {image: a}\n"),
-            ("db.yaml", "services:\n  db: {image: b}\n"),
-        ])),
+        (
+            "a mistake in an override file",
+            bundle(&[("compose.yaml", web), ("compose.override.yaml", "services:\n  web:\n    prots: []\n")]),
+        ),
+        (
+            "a form that differs in an override file",
+            bundle(&[
+                ("compose.yaml", "services:\n  web:\n    image: nginx\n    cap_add: [A]\n"),
+                ("compose.override.yaml", "services:\n  web:\n    cap_add: A\n"),
+            ]),
+        ),
+        (
+            "a mistake in an included file",
+            bundle(&[("compose.yaml", "include: [sub/db.yaml]\n"), ("sub/db.yaml", "services:\n  db:\n    imag: x\n")]),
+        ),
+        (
+            "an included service that is there already",
+            bundle(&[("compose.yaml", "include: [db.yaml]\nservices:\n  db: {image: a}\n"), ("db.yaml", "services:\n  db: {image: b}\n")]),
+        ),
         ("an include that includes itself", bundle(&[("compose.yaml", "include: [a.yaml]\n"), ("a.yaml", "include: [compose.yaml]\n")])),
-        ("a mistake in an extended file", bundle(&[
-            ("compose.yaml", "services:\n  web:\n    extends: {file: base.yaml, service: base}\n"),
-            ("base.yaml", "services:\n  base:\n    image: x\n    enviroment: {A: b}\n"),
-        ])),
+        (
+            "a mistake in an extended file",
+            bundle(&[
+                ("compose.yaml", "services:\n  web:\n    extends: {file: base.yaml, service: base}\n"),
+                ("base.yaml", "services:\n  base:\n    image: x\n    enviroment: {A: b}\n"),
+            ]),
+        ),
         ("extending outside the bundle", of("services:\n  web:\n    extends: {file: ../base.yaml, service: base}\n")),
         ("a circle of extends", of("services:\n  a: {extends: b}\n  b: {extends: a}\n")),
-        ("a mistake under an anchor, used twice", of("x-c: &c\n  restrat: always\nservices:\n  a:\n    <<: *c\n    image: x\n  b:\n    <<: *c\n    image: y\n")),
-        ("a variable in an env file that is not closed", bundle(&[("compose.yaml", &service("env_file: a.env")), ("a.env", "A=1\nB=${C\n")])),
+        (
+            "a mistake under an anchor, used twice",
+            of("x-c: &c\n  restrat: always\nservices:\n  a:\n    <<: *c\n    image: x\n  b:\n    <<: *c\n    image: y\n"),
+        ),
+        (
+            "a variable in an env file that is not closed",
+            bundle(&[("compose.yaml", &service("env_file: a.env")), ("a.env", "A=1\nB=${C\n")]),
+        ),
         ("a line of an env file without a name", bundle(&[("compose.yaml", &service("env_file: a.env")), ("a.env", "A=1\n!B=2\n")])),
         ("a quote in .env that is not closed", bundle(&[("compose.yaml", web), (".env", "A=1\nB=\"x\n")])),
         ("a profile that nobody has", bundle(&[("compose.yaml", web), (".env", "COMPOSE_PROFILES=debug\n")])),
@@ -114,7 +132,10 @@ fn over_several_files_and_places() {
         ("a network mode of an unknown service", of(service("network_mode: service:db"))),
         ("network_mode beside networks", of(service("network_mode: host\nnetworks: [default]"))),
         ("a service that depends on itself", of(service("depends_on: [web]"))),
-        ("a circle of three", of("services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, depends_on: [c]}\n  c: {image: x, depends_on: [a]}\n")),
+        (
+            "a circle of three",
+            of("services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, depends_on: [c]}\n  c: {image: x, depends_on: [a]}\n"),
+        ),
         ("a config file outside the bundle", of(service("configs: [c]") + "configs: {c: {file: ../c.txt}}\n")),
         ("a folder of the host by PWD", of(service("volumes: ['${PWD}/data:/data']"))),
         ("an old external network", of(service("networks: [n]") + "networks: {n: {external: {name: proxy}}}\n")),

@@ -32,12 +32,7 @@ pub static DIFFERENCES: &[Difference] = &[
         "Found out before anything runs.",
     ),
     row("the same host port twice, replicas of a fixed port or address", "found out at `up`", "refusal", "The same."),
-    row(
-        "keys that only Swarm or Docker Desktop follow",
-        "ignored in silence",
-        "a note with the reason",
-        "Nobody should wonder.",
-    ),
+    row("keys that only Swarm or Docker Desktop follow", "ignored in silence", "a note with the reason", "Nobody should wonder."),
     row(
         "keys that Orrery cannot follow (`post_start`, `provider`, `models`, …)",
         "followed",
@@ -68,11 +63,6 @@ pub static DIFFERENCES: &[Difference] = &[
         "refusal",
         "Nobody means them.",
     ),
-    row(
-        "`~` in paths",
-        "the home folder of whoever runs Compose",
-        "refusal, unless the caller gives `HOME`",
-        "There is no such person.",
-    ),
+    row("`~` in paths", "the home folder of whoever runs Compose", "refusal, unless the caller gives `HOME`", "There is no such person."),
     row("`name:`", "names the project", "a note", "The stack names it."),
 ];

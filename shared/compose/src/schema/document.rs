@@ -45,9 +45,7 @@ pub fn document() -> String {
     let of = |wanted: &str| writer.classes.iter().filter(|class| **class == wanted).count();
     let (all, works, idle, refused, newer) = (writer.classes.len(), of(WORKS), of(IDLE), of(REFUSED), of(NEWER));
     let mut page = HEAD.to_owned();
-    page.push_str(&format!(
-        "\n{all} keys: {works} work, {idle} have no effect, {refused} are refused, {newer} need a newer engine.\n"
-    ));
+    page.push_str(&format!("\n{all} keys: {works} work, {idle} have no effect, {refused} are refused, {newer} need a newer engine.\n"));
     page.push_str(&writer.body);
     page.push_str(AROUND);
     page.push_str("\n## Where Orrery decides otherwise than Docker Compose\n\n");
