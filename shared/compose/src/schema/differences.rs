@@ -58,6 +58,13 @@ pub static DIFFERENCES: &[Difference] = &[
     ),
     row("required keys that only an override file leaves out (`provider.type`)", "accepted", "error", "The file reads better alone."),
     row(
+        "rare values of a wrong kind (`group_add: [1.5]`, `pid: null`, `gpus: [all]`, a weight of `blkio_config` in quotes)",
+        "error while decoding, or a panic",
+        "accepted",
+        "What is meant is plain, or nothing is; the engine has the last word.",
+    ),
+    row("`\\0` without digits in double quotes of an env file", "a backslash", "kept", "It is no escape."),
+    row(
         "whole numbers with a fraction (`cpu_shares: 1.5`), negative times",
         "cut, or passed to the engine",
         "refusal",
