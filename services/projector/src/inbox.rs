@@ -136,8 +136,9 @@ impl Inbox {
         Ok(())
     }
 
-    /// Events may come before the commands that they are about: these are fetched.
-    async fn fetch_commands(&self, at: &Position, messages: &mut Vec<Message>) -> Result<(), ProjectError> {
+    /// Events may come before the commands that they are about: these are fetched, as many as a batch holds. Events about
+    /// later ones wait for the next batch.
+    async fn fetch_commands(&mut self, at: &Position, messages: &mut Vec<Message>) -> Result<(), ProjectError> {
         let there = |message: &&Message| message.stream == Stream::Commands;
         let last = messages.iter().filter(there).map(|message| message.seq).max();
         let mut next = last.map_or_else(|| at.of(Stream::Commands).next, |last| last.saturating_add(1));
@@ -148,10 +149,17 @@ impl Inbox {
         if let Some(message) = beyond {
             return Err(Regression::UnknownCommand { event: message.seq, command: needs_command(message).unwrap_or_default() }.into());
         }
-        while next <= wanted.min(end) {
+        let mut bytes: usize = messages.iter().filter(there).map(|message| message.body.len()).sum();
+        while next <= wanted.min(end) && bytes < BYTES {
             let command = self.source.message(Stream::Commands, next).await?;
-            messages.push(command.ok_or(Regression::Gap { stream: Stream::Commands.name(), missing: next })?);
+            let command = command.ok_or(Regression::Gap { stream: Stream::Commands.name(), missing: next })?;
+            bytes = bytes.saturating_add(command.body.len());
+            messages.push(command);
             next = next.saturating_add(1);
+        }
+        // Before what came after them.
+        for message in without_their_command(messages, next).into_iter().rev() {
+            self.held.push_front(message);
         }
         Ok(())
     }
@@ -172,6 +180,18 @@ impl Inbox {
         }
         if complete { self.sweep.take().map(|sweep| sweep.seen) } else { None }
     }
+}
+
+/// Takes out the first event about a command from this number on, and every event behind it: they keep their order.
+fn without_their_command(messages: &mut Vec<Message>, from: u64) -> Vec<Message> {
+    let lacks = |message: &Message| needs_command(message).is_some_and(|command| command >= from);
+    let Some(first) = messages.iter().find(|message| lacks(message)).map(|message| (message.stream, message.seq)) else {
+        return Vec::new();
+    };
+    let (waits, stays) =
+        std::mem::take(messages).into_iter().partition(|message| (message.stream, message.seq) >= first && message.stream == first.0);
+    *messages = stays;
+    waits
 }
 
 /// Passes messages on as there is room for them.
