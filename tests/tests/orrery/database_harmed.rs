@@ -62,7 +62,7 @@ async fn a_full_disk_of_the_database_stops_no_command_and_free_again_it_has_ever
 }
 
 #[tokio::test]
-async fn an_older_copy_of_the_database_catches_up_and_nobody_is_told_less() -> anyhow::Result<()> {
+async fn an_older_copy_of_the_database_catches_up() -> anyhow::Result<()> {
     let mut orrery = Installation::start().await?;
     let ci = orrery.ci().await?;
     let (before, after) = (orrery.name("before"), orrery.name("after"));
