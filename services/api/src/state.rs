@@ -3,11 +3,12 @@
 //! Nothing here is a truth of its own: lose the process, and another one knows the same a moment later.
 
 use std::ops::Deref;
+use std::str::FromStr as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -79,7 +80,9 @@ impl Api {
     pub fn new(config: Config, broker: orrery_queue::Broker) -> Result<Self, StateError> {
         // A connection that outlived its server is found out before a request gets it.
         let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(DATABASE_PATIENCE).test_before_acquire(true);
-        let database = pool.connect_lazy(&config.database_url).map_err(StateError::Database)?;
+        // Every query of a page is small; compiling one costs more than it ever saves.
+        let options = PgConnectOptions::from_str(&config.database_url).map_err(StateError::Database)?.options([("jit", "off")]);
+        let database = pool.connect_lazy_with(options);
         Ok(Self(Arc::new(Shared {
             config,
             database,

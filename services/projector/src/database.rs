@@ -32,14 +32,15 @@ impl Place {
 
 /// Connects.
 ///
-/// Every statement finds its rows by key; plans are kept from when the tables were empty, and must not scan.
+/// Every statement finds its rows by key; plans are kept from when the tables were empty, and must not scan. What has no key
+/// scans all the same, at a cost so high that the database would compile it each time, for tens of milliseconds: hence no `jit`.
 ///
 /// # Errors
 /// When the database is away or refuses.
 pub async fn connect(url: &str, place: Place) -> Result<PgConnection, sqlx::Error> {
     PgConnectOptions::from_str(url)?
         .application_name("orrery-projector")
-        .options([("search_path", place.search_path()), ("enable_seqscan", "off")])
+        .options([("search_path", place.search_path()), ("enable_seqscan", "off"), ("jit", "off")])
         .disable_statement_logging()
         .connect()
         .await

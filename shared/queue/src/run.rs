@@ -303,7 +303,8 @@ impl Run {
 
     fn not_written(&self, error: LogError) -> RunError {
         match error {
-            LogError::Stale => RunError::Stale,
+            // Where the marks cannot be written, the turn finds out why.
+            LogError::Stale | LogError::Unwritable => RunError::Stale,
             LogError::GaveUp if self.stops.shutdown.is_cancelled() => RunError::ShuttingDown,
             LogError::GaveUp => RunError::BrokerAway,
         }

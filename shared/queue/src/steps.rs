@@ -2,6 +2,8 @@
 //! its effect, and so is ours when we are the older one.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use orrery_contracts::{Plan, PlanNote, StepEntry, StepMessage, StepOutcome, Time, subjects};
@@ -13,6 +15,7 @@ use uuid::Uuid;
 use crate::compare_and_set::{Draft, EventsWriter, Outcome};
 use crate::executor::StepSpec;
 use crate::history::History;
+use crate::marks::{Mark, Marks};
 use crate::transitions::cut;
 
 /// The most that goes into one message: the broker takes 1 MiB, headers included.
@@ -25,13 +28,8 @@ pub(crate) enum LogError {
     Stale,
     /// The broker did not answer before the caller gave up.
     GaveUp,
-}
-
-/// Where an entry lies, and its bytes: what a mark is made of.
-#[derive(Clone, Debug)]
-pub(crate) struct Written {
-    pub(crate) sequence: u64,
-    pub(crate) body: Bytes,
+    /// The marks are not on disk, so that nothing may be done: [`StepLog::unwritable`] says why.
+    Unwritable,
 }
 
 /// Whose entries these are.
@@ -47,9 +45,14 @@ pub(crate) struct RunId {
 pub(crate) struct StepLog {
     writer: EventsWriter,
     run: RunId,
-    tail: Mutex<Tail>,
+    by: Arc<str>,
+    marks: Arc<Marks>,
+    /// None until the log is open.
+    tail: Mutex<Option<Tail>>,
     /// Cancelled when another run has written: nothing of this one may go on.
     lost: CancellationToken,
+    /// Why the marks could not be written.
+    unwritable: OnceLock<io::Error>,
 }
 
 #[derive(Debug)]
@@ -79,43 +82,81 @@ pub(crate) async fn read(writer: &EventsWriter, seq: u64) -> Result<History, Str
 }
 
 impl StepLog {
+    /// The log of a command's very first run, which opens it with its first entry: until then nobody has written there, and
+    /// whoever does first shuts this run out. A run that needs no step writes nothing.
+    pub(crate) fn fresh(writer: &EventsWriter, run: RunId, by: &Arc<str>, marks: &Arc<Marks>) -> Self {
+        let (writer, by, marks) = (writer.clone(), Arc::clone(by), Arc::clone(marks));
+        Self { writer, run, by, marks, tail: Mutex::default(), lost: CancellationToken::new(), unwritable: OnceLock::new() }
+    }
+
     /// Opens the log for a run: from here on, entries of older runs are refused by the broker. `history` is brought up
-    /// to date when an older executor wrote meanwhile.
-    pub(crate) async fn open(
-        writer: &EventsWriter,
-        run: RunId,
-        by: &str,
-        history: &mut History,
-        give_up: &mut (impl Future<Output = ()> + Unpin),
-    ) -> Result<(Self, Written), LogError> {
+    /// to date when an older executor wrote meanwhile. The marks are on disk when it returns, before the first effect.
+    pub(crate) async fn open(&self, history: &mut History, give_up: impl Future<Output = ()>) -> Result<(), LogError> {
+        let mut tail = self.tail.lock().await;
+        tokio::pin!(give_up);
+        *tail = Some(self.opened(history, &mut give_up).await?);
+        Ok(())
+    }
+
+    async fn opened(&self, history: &mut History, give_up: &mut (impl Future<Output = ()> + Unpin)) -> Result<Tail, LogError> {
+        let run = self.run;
+        let draft = draft(&message(run, 0, StepEntry::Opened { by: self.by.to_string() }));
         loop {
             // What was read anew may be a newer run's: its log is not ours to open.
             if history.newest().is_some_and(|newest| newest >= (run.attempt, run.run)) {
-                return Err(LogError::Stale);
+                return Err(self.stale());
             }
-            let message = message(run, 0, StepEntry::Opened { by: by.to_owned() });
-            let draft = draft(&message);
-            match writer.publish(&draft, history.last, &mut *give_up).await {
+            match self.writer.publish(&draft, history.last, &mut *give_up).await {
                 Outcome::Stored(sequence) => {
+                    self.mark(sequence, &draft).await?;
                     let open = history.steps(run.attempt).into_iter().filter(|step| step.state == crate::executor::StepState::Open);
-                    let tail = Tail {
+                    return Ok(Tail {
                         last: sequence,
                         next: history.next_step(run.attempt),
                         open: open.map(|step| (step.n, step.run)).collect(),
                         unsure: Vec::new(),
-                    };
-                    let log = Self { writer: writer.clone(), run, tail: Mutex::new(tail), lost: CancellationToken::new() };
-                    return Ok((log, Written { sequence, body: draft.body }));
+                    });
                 }
                 Outcome::Refused(last) => {
                     if last.as_ref().is_some_and(|last| writer_of(&last.body).is_some_and(|found| found >= (run.attempt, run.run))) {
-                        return Err(LogError::Stale);
+                        return Err(self.stale());
                     }
-                    *history = reread(writer, run.seq, &mut *give_up).await?;
+                    *history = reread(&self.writer, run.seq, &mut *give_up).await?;
                 }
                 Outcome::GaveUp => return Err(LogError::GaveUp),
             }
         }
+    }
+
+    /// Has the opening on disk outside the broker.
+    async fn mark(&self, sequence: u64, draft: &Draft) -> Result<(), LogError> {
+        self.marks.saw_event(Mark::of(sequence, &draft.subject, &draft.body));
+        self.marks.sync().await.map_err(|error| {
+            self.unwritable.get_or_init(|| error);
+            LogError::Unwritable
+        })
+    }
+
+    /// Why the marks could not be written, when they could not: nothing may be done any more.
+    pub(crate) fn unwritable(&self) -> Option<io::Error> {
+        self.unwritable.get().map(|error| io::Error::new(error.kind(), error.to_string()))
+    }
+
+    fn stale(&self) -> LogError {
+        self.lost.cancel();
+        LogError::Stale
+    }
+
+    /// The open log of this run.
+    async fn tail<'a>(
+        &self,
+        tail: &'a mut Option<Tail>,
+        give_up: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Result<&'a mut Tail, LogError> {
+        if tail.is_none() {
+            *tail = Some(self.opened(&mut History::default(), give_up).await?);
+        }
+        tail.as_mut().ok_or(LogError::GaveUp)
     }
 
     /// Whose log this is.
@@ -130,28 +171,34 @@ impl StepLog {
 
     /// Writes that a step begins, and answers its number.
     pub(crate) async fn start(&self, what: StepSpec, give_up: impl Future<Output = ()>) -> Result<u32, LogError> {
+        tokio::pin!(give_up);
         let mut tail = self.tail.lock().await;
+        let tail = self.tail(&mut tail, &mut give_up).await?;
         let n = tail.next;
         tail.next = n.saturating_add(1);
         tail.open.insert(n, self.run.run);
         let StepSpec { action, subject, plan } = what;
-        self.append(&mut tail, n, StepEntry::Started { action, subject, plan }, give_up).await?;
+        self.append(tail, n, StepEntry::Started { action, subject, plan }, give_up).await?;
         Ok(n)
     }
 
     /// Writes how a step ended.
     pub(crate) async fn end(&self, n: u32, ended: StepEntry, give_up: impl Future<Output = ()>) -> Result<(), LogError> {
+        tokio::pin!(give_up);
         let mut tail = self.tail.lock().await;
-        self.append(&mut tail, n, ended, give_up).await?;
+        let tail = self.tail(&mut tail, &mut give_up).await?;
+        self.append(tail, n, ended, give_up).await?;
         tail.open.remove(&n);
         Ok(())
     }
 
     /// Writes how a step of an earlier run ended, unless that is written already.
     pub(crate) async fn settle(&self, n: u32, ended: StepEntry, give_up: impl Future<Output = ()>) -> Result<(), LogError> {
+        tokio::pin!(give_up);
         let mut tail = self.tail.lock().await;
+        let tail = self.tail(&mut tail, &mut give_up).await?;
         if tail.open.contains_key(&n) {
-            self.append(&mut tail, n, ended, give_up).await?;
+            self.append(tail, n, ended, give_up).await?;
             tail.open.remove(&n);
         }
         Ok(())
@@ -159,8 +206,10 @@ impl StepLog {
 
     /// Writes something about the whole run.
     pub(crate) async fn note(&self, entry: StepEntry, give_up: impl Future<Output = ()>) -> Result<(), LogError> {
+        tokio::pin!(give_up);
         let mut tail = self.tail.lock().await;
-        self.append(&mut tail, 0, entry, give_up).await
+        let tail = self.tail(&mut tail, &mut give_up).await?;
+        self.append(tail, 0, entry, give_up).await
     }
 
     /// Ends whatever is still open: steps of this run that were not waited for, and steps of earlier runs that nobody
@@ -168,14 +217,16 @@ impl StepLog {
     pub(crate) async fn close_steps(&self, give_up: impl Future<Output = ()>) -> Result<(), LogError> {
         tokio::pin!(give_up);
         let mut tail = self.tail.lock().await;
-        self.make_sure(&mut tail, &mut give_up).await?;
+        // What was never opened has no steps.
+        let Some(tail) = tail.as_mut() else { return Ok(()) };
+        self.make_sure(tail, &mut give_up).await?;
         while let Some((&n, &run)) = tail.open.first_key_value() {
             let entry = if run == self.run.run {
                 abandoned(StepOutcome::Failed, "not waited for: something else had failed")
             } else {
                 abandoned(StepOutcome::Skipped, "its executor ended in the middle; a later run went on")
             };
-            self.append(&mut tail, n, entry, &mut give_up).await?;
+            self.append(tail, n, entry, &mut give_up).await?;
             tail.open.remove(&n);
         }
         Ok(())
@@ -196,8 +247,7 @@ impl StepLog {
         }
         let history = reread(&self.writer, self.run.seq, give_up).await?;
         if history.newest() > Some((self.run.attempt, self.run.run)) {
-            self.lost.cancel();
-            return Err(LogError::Stale);
+            return Err(self.stale());
         }
         tail.last = history.last;
         for (id, n) in std::mem::take(&mut tail.unsure) {
@@ -227,10 +277,7 @@ impl StepLog {
                 Outcome::Refused(Some(last)) if writer_of(&last.body) == Some((self.run.attempt, self.run.run)) => {
                     tail.last = last.seq;
                 }
-                Outcome::Refused(_) => {
-                    self.lost.cancel();
-                    return Err(LogError::Stale);
-                }
+                Outcome::Refused(_) => return Err(self.stale()),
                 Outcome::GaveUp => return Err(LogError::GaveUp),
             }
         }

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::error::{Class, EngineError};
 use super::events::{ContainerEvent, EventHub};
 use super::gate::{Glimpse, Outcome, Until, Verdict, judge};
+use super::known::Known;
 use super::listing::found;
 use super::observed::{Observed, Scope, State};
 use super::{Act, Connection, Effect, Engine, NewContainer, Probed, Say, images, inspect, listing, programs};
@@ -37,6 +38,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 pub struct DockerEngine {
     connection: Connection,
     events: EventHub,
+    known: Known,
     /// How many processors it has; 0 until it was asked.
     processors: Arc<AtomicUsize>,
 }
@@ -45,8 +47,9 @@ impl DockerEngine {
     /// The engine at the end of this connection; begins to follow its events.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
-        let events = EventHub::follow(connection.clone());
-        Self { connection, events, processors: Arc::default() }
+        let known = Known::default();
+        let events = EventHub::follow(connection.clone(), known.clone());
+        Self { connection, events, known, processors: Arc::default() }
     }
 
     /// The connection.
@@ -114,14 +117,19 @@ impl Engine for DockerEngine {
         let docker = self.connection.docker().await?;
         let (host, ports) = (self.connection.host().to_owned(), scope.ports.clone());
         let programs = tokio::task::spawn_blocking(move || programs::on(&host, &ports));
-        let mut observed = listing::look(&docker, scope).await.map_err(|error| self.connection.failed(error))?;
+        let mut observed = listing::look(&docker, scope, &self.known).await.map_err(|error| self.connection.failed(error))?;
         observed.programs = programs.await.unwrap_or_default();
         Ok(observed)
     }
 
     async fn act(&self, act: &Act, say: Say<'_>) -> Result<Effect, EngineError> {
         let docker = self.connection.docker().await?;
-        match self.call(&docker, act, say).await {
+        let answer = self.call(&docker, act, say).await;
+        // Its event may come later than the answer.
+        if let Some(id) = act.container() {
+            self.known.touch(id);
+        }
+        match answer {
             Err(error) if error.class != Class::Wait && !self.connection.takes_calls().await => Err(self.connection.ending(error)),
             answer => answer,
         }

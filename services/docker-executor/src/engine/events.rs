@@ -15,6 +15,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::connection::Connection;
+use super::known::Known;
 
 /// The pause between two tries to connect.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -45,7 +46,7 @@ pub struct EventHub {
 impl EventHub {
     /// Begins to follow the events of the engine.
     #[must_use]
-    pub fn follow(connection: Connection) -> Self {
+    pub(super) fn follow(connection: Connection, known: Known) -> Self {
         let (tell, _) = broadcast::channel(4096);
         let end = CancellationToken::new();
         let told = tell.clone();
@@ -53,7 +54,7 @@ impl EventHub {
         tokio::spawn(async move {
             tokio::select! {
                 () = ended.cancelled() => {}
-                () = follow(&connection, &told) => {}
+                () = follow(&connection, &known, &told) => {}
             }
         });
         Self { tell, _ends: Arc::new(end.drop_guard()) }
@@ -66,14 +67,16 @@ impl EventHub {
     }
 }
 
-async fn follow(connection: &Connection, tell: &broadcast::Sender<ContainerEvent>) {
+async fn follow(connection: &Connection, known: &Known, tell: &broadcast::Sender<ContainerEvent>) {
     loop {
         if let Ok(docker) = connection.docker().await {
             // From the engine's own present on: what happens before its answer begins is told as well.
             if let Ok(info) = docker.info().await {
                 let _ = tell.send(ContainerEvent::Connected);
-                hear(&docker, info.system_time.as_deref().and_then(engine_seconds), tell).await;
+                known.told(true);
+                hear(&docker, info.system_time.as_deref().and_then(engine_seconds), known, tell).await;
             }
+            known.told(false);
             connection.drop_it();
             let _ = tell.send(ContainerEvent::Lost);
         }
@@ -87,13 +90,18 @@ fn engine_seconds(rfc3339: &str) -> Option<String> {
     Some(format!("{}.{:09}", at.unix_timestamp(), at.nanosecond()))
 }
 
-async fn hear(docker: &Docker, since: Option<String>, tell: &broadcast::Sender<ContainerEvent>) {
+async fn hear(docker: &Docker, since: Option<String>, known: &Known, tell: &broadcast::Sender<ContainerEvent>) {
     let filters = HashMap::from([("type".to_owned(), vec!["container".to_owned()])]);
     let options = EventsOptions { since, until: None, filters: Some(filters) };
     let mut events = std::pin::pin!(docker.events(Some(options)));
     while let Some(event) = events.next().await {
         match event {
-            Ok(event) => drop(read(event).map(|event| tell.send(event))),
+            Ok(event) => {
+                if let Some((id, action)) = read(event) {
+                    known.touch(&id);
+                    let _ = tell.send(ContainerEvent::Happened { id, action });
+                }
+            }
             Err(error) => {
                 tracing::warn!("the engine's events end: {error}");
                 return;
@@ -102,9 +110,10 @@ async fn hear(docker: &Docker, since: Option<String>, tell: &broadcast::Sender<C
     }
 }
 
-fn read(event: EventMessage) -> Option<ContainerEvent> {
+/// The container, and what happened to it.
+fn read(event: EventMessage) -> Option<(String, String)> {
     let action = event.action.filter(|action| !action.starts_with("exec_") && action != "top")?;
-    Some(ContainerEvent::Happened { id: event.actor?.id?, action })
+    Some((event.actor?.id?, action))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use orrery_contracts::PublishedPort;
 
 use super::inspect;
+use super::known::Known;
 use super::observed::{Observed, Other, Scope, Seen, SeenImage, SeenNetwork, SeenVolume};
 use crate::definition::Facts;
 use crate::definition::identity::{self as labels, Labels};
@@ -19,17 +20,14 @@ use crate::definition::identity::{self as labels, Labels};
 /// How many questions are asked at once.
 const AT_ONCE: usize = 8;
 
-pub(super) async fn look(docker: &Docker, scope: &Scope) -> Result<Observed, Error> {
+pub(super) async fn look(docker: &Docker, scope: &Scope, known: &Known) -> Result<Observed, Error> {
     let options = ListContainersOptions { all: true, ..ListContainersOptions::default() };
     let (containers, networks, volumes, images) =
         futures::try_join!(docker.list_containers(Some(options)), networks(docker, scope), volumes(docker, scope), images(docker, scope))?;
     let is_ours = |summary: &ContainerSummary| summary.labels.as_ref().is_some_and(|labels| scope.identity.owns(labels));
     let (ours, others): (Vec<_>, Vec<_>) = containers.into_iter().partition(is_ours);
-    let mut containers: Vec<Seen> = if scope.in_short {
-        ours.into_iter().filter_map(inspect::listed).collect()
-    } else {
-        inspect_all(docker, ours.into_iter().filter_map(|summary| summary.id).collect()).await?
-    };
+    let listed = ours.into_iter().filter_map(inspect::listed);
+    let mut containers: Vec<Seen> = if scope.in_short { listed.collect() } else { inspect_all(docker, listed.collect(), known).await? };
     containers.sort_by(|a, b| (&a.service, a.number, &a.name).cmp(&(&b.service, b.number, &b.name)));
     Ok(Observed { containers, networks, volumes, images, others: others.into_iter().map(other).collect(), programs: Vec::new() })
 }
@@ -42,10 +40,22 @@ pub(super) async fn mounted(docker: &Docker) -> Result<BTreeSet<PathBuf>, Error>
     Ok(mounts.filter_map(|mount| mount.source).map(PathBuf::from).collect())
 }
 
-async fn inspect_all(docker: &Docker, ids: Vec<String>) -> Result<Vec<Seen>, Error> {
-    let answers = stream::iter(ids).map(|id| async move { found(docker.inspect_container(&id, None::<InspectContainerOptions>).await) });
+/// The stack's containers in full: as they were inspected before where that still holds, else inspected now.
+async fn inspect_all(docker: &Docker, listed: Vec<Seen>, known: &Known) -> Result<Vec<Seen>, Error> {
+    let answers = stream::iter(listed).map(|listed| async move {
+        if let Some(seen) = known.still(&listed) {
+            return Ok(Some(seen));
+        }
+        let before = known.moment();
+        let answer = found(docker.inspect_container(&listed.id, None::<InspectContainerOptions>).await)?;
+        let seen = answer.and_then(inspect::seen);
+        if let Some(seen) = &seen {
+            known.keep(before, listed, seen.clone());
+        }
+        Ok::<_, Error>(seen)
+    });
     let answers: Vec<_> = answers.buffer_unordered(AT_ONCE).try_collect().await?;
-    Ok(answers.into_iter().flatten().filter_map(inspect::seen).collect())
+    Ok(answers.into_iter().flatten().collect())
 }
 
 /// What is not there is no error of a look.

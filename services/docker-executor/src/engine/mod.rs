@@ -8,6 +8,7 @@ mod events;
 pub mod gate;
 mod images;
 pub(crate) mod inspect;
+mod known;
 mod listing;
 pub mod memory;
 pub mod observed;
@@ -188,6 +189,24 @@ impl Effect {
 }
 
 impl Act {
+    /// The container that it is done to.
+    #[must_use]
+    pub fn container(&self) -> Option<&str> {
+        match self {
+            Self::Start { id } | Self::Stop { id, .. } | Self::Rename { id, .. } | Self::Update { id, .. } | Self::Remove { id, .. } => {
+                Some(id)
+            }
+            Self::CreateNetwork(_)
+            | Self::RemoveNetwork { .. }
+            | Self::CreateVolume(_)
+            | Self::RemoveVolume { .. }
+            | Self::Pull { .. }
+            | Self::Build { .. }
+            | Self::Tag { .. }
+            | Self::Create(_) => None,
+        }
+    }
+
     /// What it is called in steps.
     #[must_use]
     pub const fn word(&self) -> &'static str {

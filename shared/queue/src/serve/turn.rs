@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orrery_contracts::{Change, Engine, Failure, Rejection, Status, subjects};
+use orrery_contracts::{Change, Engine, Failure, Rejection, Status};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -15,7 +15,7 @@ use crate::definitions::Definitions;
 use crate::executor::{Accepted, Executor, RunError};
 use crate::gate::Head;
 use crate::history::History;
-use crate::marks::{Mark, Marks};
+use crate::marks::Marks;
 use crate::report::Report;
 use crate::run::{Asked, GRACE, Progress, Run, Stops};
 use crate::steps::{self, LogError, RunId, StepLog};
@@ -88,10 +88,10 @@ impl From<Published> for TurnEnd {
     }
 }
 
-impl From<LogError> for TurnEnd {
-    fn from(error: LogError) -> Self {
+impl TurnEnd {
+    fn unwritten(log: &StepLog, error: LogError) -> Self {
         match error {
-            LogError::Stale => Self::Stale,
+            LogError::Stale | LogError::Unwritable => log.unwritable().map_or(Self::Stale, Self::Unwritable),
             LogError::GaveUp => Self::Stopped,
         }
     }
@@ -140,7 +140,7 @@ impl<E: Executor> Desk<E> {
             Err(end) => return end,
         };
         let begun = history.has_begun(head.attempt);
-        let log = match self.open(&head, &mut history, &signals).await {
+        let log = match self.log(&head, fresh, &mut history, &signals).await {
             Ok(log) => log,
             Err(end) => return end,
         };
@@ -204,13 +204,14 @@ impl<E: Executor> Desk<E> {
         }
     }
 
-    /// Opens the step log, which shuts older runs out, and has the marks on disk before the first effect.
-    async fn open(&self, head: &Head, history: &mut History, signals: &Signals) -> Result<Arc<StepLog>, TurnEnd> {
+    /// The step log of a run. Where runs were before, it is opened at once, which shuts them out before anybody looks at the
+    /// engine; a command's first run opens it when it has something to write.
+    async fn log(&self, head: &Head, fresh: bool, history: &mut History, signals: &Signals) -> Result<Arc<StepLog>, TurnEnd> {
         let run = RunId { seq: head.seq, attempt: head.attempt, run: head.run };
-        let mut give_up = Box::pin(signals.give_up());
-        let (log, opened) = StepLog::open(&self.writer, run, self.transitions.by(), history, &mut give_up).await?;
-        self.marks.saw_event(Mark::of(opened.sequence, &subjects::step(head.seq), &opened.body));
-        self.marks.sync().await.map_err(TurnEnd::Unwritable)?;
+        let log = StepLog::fresh(&self.writer, run, self.transitions.by(), &self.marks);
+        if !fresh {
+            log.open(history, signals.give_up()).await.map_err(|error| TurnEnd::unwritten(&log, error))?;
+        }
         Ok(Arc::new(log))
     }
 
@@ -258,14 +259,14 @@ impl<E: Executor> Desk<E> {
         let change = match outcome {
             Outcome::End(change) => change,
             Outcome::Died => return TurnEnd::Over(head.last),
-            Outcome::Stale => return TurnEnd::Stale,
+            Outcome::Stale => return TurnEnd::unwritten(log, LogError::Stale),
             Outcome::Stopped => {
                 log.close("shutdown", signals.give_up()).await;
                 return TurnEnd::Stopped;
             }
         };
         if let Err(error) = log.close_steps(signals.give_up()).await {
-            return error.into();
+            return TurnEnd::unwritten(log, error);
         }
         self.count(match &change {
             Change::Done { .. } => "done",
