@@ -137,8 +137,8 @@ impl Reader<'_> {
     }
 }
 
-/// That a file is missing in the bundle.
-pub(crate) fn missing(files: &Files, place: &Place, name: &str, what: &str) -> Problem {
+/// That a file is missing in the bundle, which `what` it is, and which file is nearest to it.
+pub fn missing(files: &Files, place: &Place, name: &str, what: &str) -> Problem {
     let problem = Problem::invalid(place, format!("the bundle has no {what} {name}"));
     match schema::nearest(name, files.iter().map(|(file, _)| file)) {
         Some(near) => problem.hint(format!("Did you mean {near}?")),

@@ -63,6 +63,7 @@ pub mod units;
 mod used;
 pub mod yaml;
 
+pub use envfiles::missing as missing_file;
 pub use files::Files;
 pub use load::{LoadOptions, Outcome, load};
 pub use model::{Project, Service};

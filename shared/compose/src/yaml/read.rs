@@ -335,7 +335,7 @@ impl<'a> Reader<'a, '_> {
             Some((false, "reset")) => Some(Directive::Reset),
             Some((false, "override")) => Some(Directive::Override),
             Some((false, other)) => {
-                let message = format!("the tag !{other} has no meaning in Compose and is ignored");
+                let message = format!("the tag !{other} has no meaning here and is ignored");
                 self.problems.push(Problem::warning(&span.at(path), message).hint("Remove it, or put the text in quotes."));
                 None
             }
