@@ -148,9 +148,9 @@ struct Domain {
     observes: &'static [&'static str],
 }
 
-const DOCKER: Domain = Domain { engine: "docker", nouns: &["stack"], observes: &["container", "marker"] };
+const DOCKER: Domain = Domain { engine: "docker", nouns: &["stack"], observes: &["container"] };
 
-const LIBVIRT: Domain = Domain { engine: "libvirt", nouns: &["machine", "box"], observes: &["machine", "machine-marker"] };
+const LIBVIRT: Domain = Domain { engine: "libvirt", nouns: &["machine", "box"], observes: &["machine", "box"] };
 
 fn executor(own: Permissions, domain: &Domain) -> Permissions {
     let Domain { engine, nouns, observes } = domain;
@@ -166,6 +166,7 @@ fn executor(own: Permissions, domain: &Domain) -> Permissions {
             vec![format!("$KV.HEADS.queue.{engine}"), format!("$KV.HEADS.schemas.{engine}")],
         )
         .says_all("what its engine says", each(observes, &|kind| format!("orrery.observed.*.{kind}.*")))
+        .says_all("that a listing of its engine is complete", vec![format!("orrery.observed.*.marker.{engine}")])
         .says_all("that it is alive", vec![format!("orrery.metrics.heartbeat.{engine}.*")])
         .says("answers to the api", &["_INBOX.api.>"])
         .reads(Read::Look, &["VERSIONS", "BUNDLES", "OBSERVED"])

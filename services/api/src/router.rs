@@ -16,8 +16,8 @@ use tower_http::compression::predicate::{NotForContentType, Predicate as _, Size
 use crate::auth::{login, logout, me, password_change, users};
 use crate::bundles::upload;
 use crate::commands::{
-    command_cancel, command_retry, stack_apply, stack_create, stack_delete, stack_deploy, stack_restart, stack_rollback, stack_start,
-    stack_stop, version_create,
+    command_cancel, command_retry, machine_create, machine_lifecycle, machine_versions, stack_apply, stack_create, stack_delete,
+    stack_deploy, stack_restart, stack_rollback, stack_start, stack_stop, version_create,
 };
 use crate::problems::{self, Refusal};
 use crate::queries;
@@ -89,6 +89,7 @@ fn versioned() -> ApiRouter<Api> {
         .api_route("/stacks/{id}/restart", post_with(stack_restart::restart, says("Stop and start")))
         .api_route("/stacks/{id}/delete", post_with(stack_delete::delete, says("Remove the stack; its volumes only when told")))
         .api_route("/stacks/{id}/containers", get_with(queries::containers::list, says("The containers of a stack")))
+        .merge(machines())
         .api_route("/commands", get_with(queries::commands::list, says("Commands, newest first, without plans and steps")))
         .api_route("/commands/{id}", get_with(queries::commands::get, says("A command with its plan and steps")))
         .api_route(
@@ -104,6 +105,40 @@ fn versioned() -> ApiRouter<Api> {
         .api_route("/events", get_with(events::events, says("What changes, as server-sent events; resumable")))
         .api_route("/queue", get_with(queries::queue::get, says("The head of the queue, and what holds it")))
         .api_route("/hosts", get_with(queries::hosts::list, says("Hosts, their engines and executors")))
+}
+
+fn machines() -> ApiRouter<Api> {
+    ApiRouter::new()
+        .api_route(
+            "/machines",
+            get_with(queries::machines::list, says("Machines, by name"))
+                .post_with(machine_create::create, says("Make a machine and its version 1")),
+        )
+        .api_route("/machines/{id}", get_with(queries::machines::get, says("A machine")))
+        .api_route(
+            "/machines/{id}/versions",
+            get_with(queries::versions::list_of_machine, says("Versions, newest first"))
+                .post_with(machine_versions::create, says("Make the next version")),
+        )
+        .api_route("/machines/{id}/versions/{version}", get_with(queries::versions::get_of_machine, says("A version")))
+        .api_route("/machines/{id}/diff/{a}/{b}", get_with(queries::diff::get_of_machine, says("How two versions differ, file by file")))
+        .api_route("/machines/{id}/apply/{version}", post_with(machine_versions::apply, says("Converge to a version")))
+        .api_route("/machines/{id}/rollback/{version}", post_with(machine_versions::rollback, says("Converge to an earlier version")))
+        .api_route("/machines/{id}/deploy", post_with(machine_versions::deploy, says("Make the next version and converge to it")))
+        .api_route("/machines/{id}/start", post_with(machine_lifecycle::start, says("Start the guest")))
+        .api_route(
+            "/machines/{id}/shutdown",
+            post_with(machine_lifecycle::shutdown, says("Ask the guest to end; end it when its time is over")),
+        )
+        .api_route("/machines/{id}/stop", post_with(machine_lifecycle::stop, says("End the guest at once")))
+        .api_route("/machines/{id}/reboot", post_with(machine_lifecycle::reboot, says("Have the guest boot again")))
+        .api_route("/machines/{id}/suspend", post_with(machine_lifecycle::suspend, says("Have the guest stand still")))
+        .api_route("/machines/{id}/resume", post_with(machine_lifecycle::resume, says("Let the guest go on")))
+        .api_route("/machines/{id}/delete", post_with(machine_lifecycle::delete, says("Remove the machine; its disks only when told")))
+        .api_route("/machines/{id}/snapshots", post_with(machine_lifecycle::snapshot, says("Keep the machine as it is now")))
+        .api_route("/machines/{id}/snapshots/{name}/revert", post_with(machine_lifecycle::revert, says("Have the machine be as it was")))
+        .api_route("/machines/{id}/snapshots/{name}/delete", post_with(machine_lifecycle::forget, says("Forget a snapshot")))
+        .api_route("/boxes", get_with(queries::boxes::list, says("Boxes, by name")))
 }
 
 /// An operation that needs a session or a token.

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::command::BoxFormat;
 use crate::engine::Engine;
-use crate::ids::{Digest, Name, StackId};
+use crate::ids::{Digest, MachineId, Name, StackId};
 use crate::rest::VersionFile;
 use crate::time::Time;
 
@@ -73,11 +74,97 @@ pub struct ServiceExpectation {
     pub may_finish: bool,
 }
 
-/// One version, on `orrery.versions.stack.<id>.<number>`: written once, immutable by the broker.
+/// A machine's head, under `machine.<id>`: what the libvirt-executor knows of it without reading the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MachineHead {
+    /// The machine.
+    pub id: MachineId,
+    /// Its name, unique per owner.
+    pub name: Name,
+    /// Who owns it.
+    pub owner: Name,
+    /// The name of its domain, unique on the host.
+    pub domain: String,
+    /// The host that it lives on.
+    pub host: String,
+    /// The newest version's number.
+    pub latest: u32,
+    /// The version that was applied last and ended well.
+    pub current: Option<u32>,
+    /// Whether it should run.
+    pub desired: Desired,
+    /// True when it was deleted; the record stays, so that the id is never used again.
+    pub deleted: bool,
+    /// The sequence of the last command that converged it and ended well; 0 before the first.
+    #[serde(default)]
+    pub converged: u64,
+    /// The sequence of the command that wrote this record last.
+    pub command: u64,
+    /// When the machine was made.
+    pub created_at: Time,
+}
+
+/// A box, under `box.<name>`: what the libvirt-executor has imported into its pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BoxHead {
+    /// Its name, unique on the host.
+    pub name: Name,
+    /// Who imported it.
+    pub owner: Name,
+    /// The host whose pool has it.
+    pub host: String,
+    /// What it is; never [`BoxFormat::Vagrant`].
+    pub format: BoxFormat,
+    /// Its volume in the pool.
+    pub volume: String,
+    /// The SHA-256 of what was imported.
+    pub sha256: Digest,
+    /// Its bytes.
+    pub size: u64,
+    /// The bytes that a disk made of it has at least.
+    pub capacity: u64,
+    /// What it is for.
+    pub description: String,
+    /// Where it came from: an address without what may be secret in it, or `upload`.
+    pub origin: String,
+    /// When it was imported.
+    pub imported_at: Time,
+    /// True when it was removed.
+    pub deleted: bool,
+    /// The sequence of the command that wrote this record last.
+    pub command: u64,
+}
+
+/// What a version is of; on the wire a field of its own, `stack_id` or `machine_id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Versioned {
+    /// A stack.
+    #[serde(rename = "stack_id")]
+    Stack(StackId),
+    /// A machine.
+    #[serde(rename = "machine_id")]
+    Machine(MachineId),
+}
+
+impl From<StackId> for Versioned {
+    fn from(id: StackId) -> Self {
+        Self::Stack(id)
+    }
+}
+
+impl From<MachineId> for Versioned {
+    fn from(id: MachineId) -> Self {
+        Self::Machine(id)
+    }
+}
+
+/// One version, on `orrery.versions.stack.<id>.<number>` or `orrery.versions.machine.<id>.<number>`: written once, immutable
+/// by the broker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VersionRecord {
-    /// The stack.
-    pub stack_id: StackId,
+    /// The stack or machine.
+    #[serde(flatten)]
+    pub of: Versioned,
     /// The number, from 1, without gaps.
     pub version: u32,
     /// The number before it.

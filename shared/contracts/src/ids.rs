@@ -118,44 +118,62 @@ impl fmt::Display for CommandId {
     }
 }
 
-/// The id of a stack: a UUIDv5 over the installation and the sequence of the command that made it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct StackId(Uuid);
+/// An id that follows from the installation and the sequence of the command that made the thing.
+macro_rules! derived_id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
 
-impl StackId {
-    /// The id of the stack that the command at `seq` makes in this installation.
-    #[must_use]
-    pub fn derive(installation: Uuid, seq: u64) -> Self {
-        Self(Uuid::new_v5(&installation, format!("stack:{seq}").as_bytes()))
-    }
+        impl $name {
+            /// The id of what the command at `seq` makes in this installation.
+            #[must_use]
+            pub fn derive(installation: Uuid, seq: u64) -> Self {
+                Self(Uuid::new_v5(&installation, format!("{}:{seq}", $kind).as_bytes()))
+            }
 
-    /// Takes a UUID that was read back from where an id had been written.
-    #[must_use]
-    pub const fn new(id: Uuid) -> Self {
-        Self(id)
-    }
+            /// Takes a UUID that was read back from where an id had been written.
+            #[must_use]
+            pub const fn new(id: Uuid) -> Self {
+                Self(id)
+            }
 
-    /// The UUID.
-    #[must_use]
-    pub const fn uuid(self) -> Uuid {
-        self.0
-    }
+            /// The UUID.
+            #[must_use]
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                Uuid::parse_str(text).map(Self).map_err(|_| InvalidName(format!("{text:?} is not an id")))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
 }
 
-impl FromStr for StackId {
-    type Err = InvalidName;
+derived_id!(
+    /// The id of a stack: a UUIDv5 of the installation and the sequence of the command that made it.
+    StackId,
+    "stack"
+);
 
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        Uuid::parse_str(text).map(Self).map_err(|_| InvalidName(format!("{text:?} is not an id")))
-    }
-}
-
-impl fmt::Display for StackId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+derived_id!(
+    /// The id of a machine: a UUIDv5 of the installation and the sequence of the command that made it. It is the UUID of its
+    /// libvirt domain too.
+    MachineId,
+    "machine"
+);
 
 /// A SHA-256 in 64 lower-case hexadecimal characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod event;
 pub mod heads;
 pub mod ids;
+pub mod machine;
 pub mod observed;
 pub mod plan;
 pub mod policy;
@@ -32,8 +33,11 @@ pub use event::{
     CancelRequest, Change, Failure, ProgressLine, ProgressMessage, StackChange, StackEvent, StepEntry, StepMessage, StepOutcome,
     TransitionMessage,
 };
-pub use heads::{Desired, Installation, QueueMark, StackHead, VersionRecord};
-pub use ids::{CommandId, Digest, InvalidName, Name, StackId};
+pub use heads::{BoxHead, Desired, Installation, MachineHead, QueueMark, StackHead, VersionRecord, Versioned};
+pub use ids::{CommandId, Digest, InvalidName, MachineId, Name, StackId};
+pub use machine::{
+    BoxObservation, DomainState, MachineChange, MachineEvent, MachineFacts, MachineKind, MachineObservation, MachineStatus, MachineSummary,
+};
 pub use observed::{ContainerObservation, Drift, EngineMarker, Health, PublishedPort};
 pub use plan::{FieldChange, Plan, PlanAction, PlanKept, PlanNote, Verb};
 pub use policy::{PolicyEntry, Quota, Role};

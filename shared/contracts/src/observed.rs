@@ -110,4 +110,7 @@ pub struct EngineMarker {
     pub memory: u64,
     /// When.
     pub at: Time,
+    /// How virtual machines are run, as a trial has shown: `kvm` or `tcg`; none for an engine without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accelerator: Option<String>,
 }

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::bundle::Bundle;
-use crate::ids::{Digest, StackId};
+use crate::command::BoxFormat;
+use crate::heads::Versioned;
+use crate::ids::{Digest, MachineId, StackId};
+use crate::machine::{DomainState, MachineStatus, MachineSummary, Snapshot};
 use crate::observed::{Drift, Health, PublishedPort};
 use crate::plan::Plan;
 use crate::policy::Role;
@@ -65,11 +68,12 @@ pub struct ServiceCounts {
     pub healthy: u32,
 }
 
-/// A version of a stack.
+/// A version of a stack or machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Version {
-    /// The stack.
-    pub stack_id: StackId,
+    /// The stack or machine.
+    #[serde(flatten)]
+    pub of: Versioned,
     /// The number, from 1.
     pub version: u32,
     /// The number before it.
@@ -112,6 +116,12 @@ pub struct Command {
     pub stack_id: Option<StackId>,
     /// The name of that stack.
     pub stack_name: Option<String>,
+    /// The machine that it is about, once known.
+    #[serde(default)]
+    pub machine_id: Option<MachineId>,
+    /// The name of that machine.
+    #[serde(default)]
+    pub machine_name: Option<String>,
     /// The version that it is about.
     pub version: Option<u32>,
     /// Where it stands.
@@ -207,7 +217,71 @@ pub struct Container {
     pub drift: Vec<Drift>,
 }
 
-/// Body of `POST /stacks`.
+/// A machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Machine {
+    /// Its id; the UUID of its domain too.
+    pub id: MachineId,
+    /// Its name, unique per owner.
+    pub name: String,
+    /// Who owns it.
+    pub owner: String,
+    /// The version that was applied last and ended well.
+    pub current_version: Option<u32>,
+    /// The newest version; 0 while its creation waits.
+    pub latest_version: u32,
+    /// How it is, derived.
+    pub status: MachineStatus,
+    /// What its current version is, in short.
+    pub summary: Option<MachineSummary>,
+    /// What its domain does; null when there is none.
+    pub state: Option<DomainState>,
+    /// Why, in libvirt's words.
+    pub state_reason: Option<String>,
+    /// Its addresses, as far as leases, agent or ARP tell them.
+    pub addresses: Vec<String>,
+    /// Its snapshots, oldest first.
+    pub snapshots: Vec<Snapshot>,
+    /// What differs from its version.
+    pub drift: Vec<Drift>,
+    /// When it was made.
+    pub created_at: Time,
+    /// The host that it lives on.
+    pub host: String,
+    /// The name of its domain.
+    pub domain: String,
+    /// What its author said about the latest version.
+    pub comment: String,
+    /// The command that changes it now, waits to, or failed.
+    pub command: Option<u64>,
+}
+
+/// A box: what machines begin with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MachineBox {
+    /// Its name.
+    pub name: String,
+    /// The host whose pool has it.
+    pub host: String,
+    /// What it is.
+    pub format: BoxFormat,
+    /// The SHA-256 of what was imported.
+    pub sha256: Digest,
+    /// The bytes that it takes in the pool.
+    pub size: u64,
+    /// The bytes that a disk made of it has at least.
+    pub capacity: u64,
+    /// What it is for.
+    pub description: String,
+    /// Where it came from.
+    pub origin: String,
+    /// When it was imported.
+    pub imported_at: Time,
+    /// The machines whose disks lie on it.
+    pub used_by: Vec<MachineId>,
+}
+
+/// Body of `POST /stacks` and `POST /machines`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewStack {

@@ -7,9 +7,13 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use crate::command::{COMMAND_SCHEMA, CommandType, NoFields, StackApply, StackCreate, StackDelete, StackRollback, StackVersionCreate};
+use crate::command::{
+    Apply, BoxImport, COMMAND_SCHEMA, CommandType, Create, MachineDelete, MachineShutdown, NoFields, Rollback, SnapshotCreate,
+    SnapshotName, StackDelete, VersionCreate,
+};
 use crate::event::{CancelRequest, ProgressMessage, StackEvent, StepMessage, TransitionMessage};
-use crate::heads::{Installation, QueueMark, StackHead, VersionRecord};
+use crate::heads::{BoxHead, Installation, MachineHead, QueueMark, StackHead, VersionRecord};
+use crate::machine::{BoxObservation, MachineEvent, MachineObservation};
 use crate::observed::{ContainerObservation, EngineMarker};
 use crate::policy::PolicyEntry;
 use crate::problem::Code;
@@ -40,12 +44,17 @@ fn message_schemas() -> BTreeMap<String, Value> {
         ("event.step", schema_of::<StepMessage>()),
         ("event.cancel", schema_of::<CancelRequest>()),
         ("event.stack", schema_of::<StackEvent>()),
+        ("event.machine", schema_of::<MachineEvent>()),
         ("progress", schema_of::<ProgressMessage>()),
-        ("version.stack", schema_of::<VersionRecord>()),
+        ("version", schema_of::<VersionRecord>()),
         ("observed.container", schema_of::<ContainerObservation>()),
+        ("observed.machine", schema_of::<MachineObservation>()),
+        ("observed.box", schema_of::<BoxObservation>()),
         ("observed.marker", schema_of::<EngineMarker>()),
         ("heads.installation", schema_of::<Installation>()),
         ("heads.stack", schema_of::<StackHead>()),
+        ("heads.machine", schema_of::<MachineHead>()),
+        ("heads.box", schema_of::<BoxHead>()),
         ("heads.queue", schema_of::<QueueMark>()),
         ("policy.entry", schema_of::<PolicyEntry>()),
         ("plan.question", schema_of::<PlanQuestion>()),
@@ -68,12 +77,27 @@ fn schema_of<T: JsonSchema>() -> Value {
 fn command_schema(kind: CommandType) -> Value {
     let mut generator = SchemaGenerator::default();
     let payload = match kind {
-        CommandType::StackCreate => generator.subschema_for::<StackCreate>(),
-        CommandType::StackVersionCreate | CommandType::StackDeploy => generator.subschema_for::<StackVersionCreate>(),
-        CommandType::StackApply => generator.subschema_for::<StackApply>(),
-        CommandType::StackRollback => generator.subschema_for::<StackRollback>(),
-        CommandType::StackStart | CommandType::StackStop | CommandType::StackRestart => generator.subschema_for::<NoFields>(),
+        CommandType::StackCreate | CommandType::MachineCreate => generator.subschema_for::<Create>(),
+        CommandType::StackVersionCreate | CommandType::StackDeploy | CommandType::MachineVersionCreate | CommandType::MachineDeploy => {
+            generator.subschema_for::<VersionCreate>()
+        }
+        CommandType::StackApply | CommandType::MachineApply => generator.subschema_for::<Apply>(),
+        CommandType::StackRollback | CommandType::MachineRollback => generator.subschema_for::<Rollback>(),
+        CommandType::StackStart
+        | CommandType::StackStop
+        | CommandType::StackRestart
+        | CommandType::MachineStart
+        | CommandType::MachineStop
+        | CommandType::MachineReboot
+        | CommandType::MachineSuspend
+        | CommandType::MachineResume
+        | CommandType::BoxRemove => generator.subschema_for::<NoFields>(),
         CommandType::StackDelete => generator.subschema_for::<StackDelete>(),
+        CommandType::MachineDelete => generator.subschema_for::<MachineDelete>(),
+        CommandType::MachineShutdown => generator.subschema_for::<MachineShutdown>(),
+        CommandType::MachineSnapshotCreate => generator.subschema_for::<SnapshotCreate>(),
+        CommandType::MachineSnapshotRevert | CommandType::MachineSnapshotDelete => generator.subschema_for::<SnapshotName>(),
+        CommandType::BoxImport => generator.subschema_for::<BoxImport>(),
     };
     let required: &[&str] = if payload_required(kind) { &["type", "target", "payload"] } else { &["type", "target"] };
     json!({
@@ -101,15 +125,35 @@ const fn payload_required(kind: CommandType) -> bool {
         | CommandType::StackVersionCreate
         | CommandType::StackApply
         | CommandType::StackRollback
-        | CommandType::StackDeploy => true,
-        CommandType::StackStart | CommandType::StackStop | CommandType::StackRestart | CommandType::StackDelete => false,
+        | CommandType::StackDeploy
+        | CommandType::MachineCreate
+        | CommandType::MachineVersionCreate
+        | CommandType::MachineApply
+        | CommandType::MachineRollback
+        | CommandType::MachineDeploy
+        | CommandType::MachineSnapshotCreate
+        | CommandType::MachineSnapshotRevert
+        | CommandType::MachineSnapshotDelete
+        | CommandType::BoxImport => true,
+        CommandType::StackStart
+        | CommandType::StackStop
+        | CommandType::StackRestart
+        | CommandType::StackDelete
+        | CommandType::MachineStart
+        | CommandType::MachineShutdown
+        | CommandType::MachineStop
+        | CommandType::MachineReboot
+        | CommandType::MachineSuspend
+        | CommandType::MachineResume
+        | CommandType::MachineDelete
+        | CommandType::BoxRemove => false,
     }
 }
 
 /// Where messages travel: key, address, what it is for, and which messages it carries.
 type Channel = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
-const CHANNELS: [Channel; 18] = [
+const CHANNELS: [Channel; 21] = [
     (
         "publish",
         "orrery.commands.{id}",
@@ -132,7 +176,8 @@ const CHANNELS: [Channel; 18] = [
     ("steps", "orrery.events.command.{seq}.step", "Stream EVENTS: the write-ahead steps of a command.", &["event.step"]),
     ("cancels", "orrery.events.command.{seq}.cancel", "Stream EVENTS: requests to stop a running command.", &["event.cancel"]),
     ("stacks", "orrery.events.stack.{id}", "Stream EVENTS: what became of a stack.", &["event.stack"]),
-    ("versions", "orrery.versions.stack.{id}.{number}", "Stream VERSIONS: one immutable version.", &["version.stack"]),
+    ("machines", "orrery.events.machine.{id}", "Stream EVENTS: what became of a machine.", &["event.machine"]),
+    ("versions", "orrery.versions.{kind}.{id}.{number}", "Stream VERSIONS: one immutable version of a stack or machine.", &["version"]),
     ("progress", "orrery.progress.{seq}", "Stream PROGRESS: what a running step says of itself.", &["progress"]),
     (
         "containers",
@@ -140,12 +185,24 @@ const CHANNELS: [Channel; 18] = [
         "Stream OBSERVED: the last look at a container; an empty body with the header Orrery-Tombstone when it is gone.",
         &["observed.container"],
     ),
+    (
+        "domains",
+        "orrery.observed.{host}.machine.{id}",
+        "Stream OBSERVED: the last look at a domain; an empty body with the header Orrery-Tombstone when it is gone.",
+        &["observed.machine"],
+    ),
+    (
+        "boxes",
+        "orrery.observed.{host}.box.{name}",
+        "Stream OBSERVED: a box of the pool; an empty body with the header Orrery-Tombstone when it is gone.",
+        &["observed.box"],
+    ),
     ("markers", "orrery.observed.{host}.marker.{engine}", "Stream OBSERVED: the end of a listing.", &["observed.marker"]),
     (
         "heads",
         "$KV.HEADS.{key}",
-        "Bucket HEADS: the installation, each stack, and how far each executor has come.",
-        &["heads.installation", "heads.stack", "heads.queue"],
+        "Bucket HEADS: the installation, each stack, machine and box, and how far each executor has come.",
+        &["heads.installation", "heads.stack", "heads.machine", "heads.box", "heads.queue"],
     ),
     ("policy", "$KV.POLICY.{key}", "Bucket POLICY: rights and quotas of users and publishers.", &["policy.entry"]),
     ("plans", "orrery.rpc.{engine}.{host}.plan", "What an apply would do; the answer comes on the reply subject.", &["plan.question"]),
@@ -156,13 +213,15 @@ const CHANNELS: [Channel; 18] = [
 ];
 
 /// What each variable part of an address means.
-const PARAMETERS: [(&str, &str); 9] = [
+const PARAMETERS: [(&str, &str); 11] = [
     ("id", "A UUID in its canonical lower-case form; of a container the engine's id"),
     ("publisher", "The publisher's name, put in by the broker; `api` for the REST API"),
     ("seq", "The command's sequence in COMMANDS"),
     ("number", "The version's number, from 1"),
     ("host", "The host's name; `local` unless configured"),
     ("engine", "`docker` or `libvirt`"),
+    ("kind", "`stack` or `machine`"),
+    ("name", "The box's name"),
     ("key", "The entry's key"),
     ("stream", "The stream's own token, from its first frame"),
     ("inbox", "Below `_INBOX.<user>`"),
@@ -194,8 +253,11 @@ fn asyncapi() -> Value {
             "writeAhead": operation("send", "steps", "The owner writes down each step before it makes its effect"),
             "requestCancel": operation("send", "cancels", "The api asks a running command to stop"),
             "tellStack": operation("send", "stacks", "The owner tells what became of a stack, before the command's end"),
+            "tellMachine": operation("send", "machines", "The owner tells what became of a machine, before the command's end"),
             "tellProgress": operation("send", "progress", "The owner tells what a step is doing"),
             "observe": operation("send", "containers", "The executor tells what it sees on its engine"),
+            "observeMachines": operation("send", "domains", "The executor tells what it sees of its domains"),
+            "observeBoxes": operation("send", "boxes", "The executor tells which boxes its pool has"),
             "askPlan": question("plans", "plan.question", "plan.answer", "The api asks what an apply would do"),
             "askLogs": question("logs", "logs.question", "stream.frame", "The api asks for lines of containers"),
             "giveCredit": operation("send", "control", "The api lets a stream go on, or ends it"),

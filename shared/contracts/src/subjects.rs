@@ -1,9 +1,8 @@
 //! How subjects, streams and keys are spelled, once. Nobody else puts a subject together.
 
-use uuid::Uuid;
-
 use crate::engine::Engine;
-use crate::ids::{CommandId, Digest, StackId};
+use crate::heads::Versioned;
+use crate::ids::{CommandId, Digest, MachineId, StackId};
 
 /// The stream of all write requests.
 pub const COMMANDS: &str = "COMMANDS";
@@ -104,7 +103,7 @@ pub enum EventSubject {
     /// What became of this stack.
     Stack(StackId),
     /// What became of this machine.
-    Machine(Uuid),
+    Machine(MachineId),
 }
 
 /// Reads a subject of EVENTS; none when no release wrote such a subject.
@@ -128,10 +127,19 @@ pub fn stack_event(id: StackId) -> String {
     format!("orrery.events.stack.{id}")
 }
 
-/// One version of a stack.
+/// What became of a machine.
 #[must_use]
-pub fn stack_version(id: StackId, version: u32) -> String {
-    format!("orrery.versions.stack.{id}.{version}")
+pub fn machine_event(id: MachineId) -> String {
+    format!("orrery.events.machine.{id}")
+}
+
+/// One version of a stack or machine.
+#[must_use]
+pub fn version(of: Versioned, version: u32) -> String {
+    match of {
+        Versioned::Stack(id) => format!("orrery.versions.stack.{id}.{version}"),
+        Versioned::Machine(id) => format!("orrery.versions.machine.{id}.{version}"),
+    }
 }
 
 /// One chunk of a bundle, counted from 0.
@@ -140,7 +148,7 @@ pub fn bundle_chunk(digest: &Digest, chunk: usize) -> String {
     format!("orrery.bundles.{digest}.{chunk}")
 }
 
-/// An observation; `kind` is `container` or `marker`.
+/// An observation; `kind` is `container`, `machine`, `box` or `marker`.
 #[must_use]
 pub fn observed(host: &str, kind: &str, id: &str) -> String {
     format!("orrery.observed.{host}.{kind}.{id}")
@@ -176,6 +184,18 @@ pub fn stack_key(id: StackId) -> String {
     format!("stack.{id}")
 }
 
+/// The key of a machine in HEADS.
+#[must_use]
+pub fn machine_key(id: MachineId) -> String {
+    format!("machine.{id}")
+}
+
+/// The key of a box in HEADS.
+#[must_use]
+pub fn box_key(name: &str) -> String {
+    format!("box.{name}")
+}
+
 /// The key of an engine's queue mark in HEADS.
 #[must_use]
 pub fn queue_key(engine: Engine) -> String {
@@ -206,11 +226,12 @@ mod tests {
 
     #[test]
     fn subjects_of_events_are_read_back() {
-        let id = StackId::new(Uuid::nil());
+        let (id, machine) = (StackId::new(uuid::Uuid::nil()), MachineId::new(uuid::Uuid::nil()));
         assert_eq!(parse_event(&transition(7)), Some(EventSubject::Transition(7)));
         assert_eq!(parse_event(&step(7)), Some(EventSubject::Step(7)));
         assert_eq!(parse_event(&cancel(7)), Some(EventSubject::Cancel(7)));
         assert_eq!(parse_event(&stack_event(id)), Some(EventSubject::Stack(id)));
+        assert_eq!(parse_event(&machine_event(machine)), Some(EventSubject::Machine(machine)));
         for strange in ["orrery.events.command.x", "orrery.events.command.7.step.more", "orrery.events.future.7", "other"] {
             assert_eq!(parse_event(strange), None, "{strange}");
         }

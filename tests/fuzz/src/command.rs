@@ -1,8 +1,9 @@
 //! The message of a command, as any publisher may write it: whose it is, what it says of itself, and whether it is one.
 
 use orrery_contracts::command::{
-    Action, BundleSource, CommandMessage, Glance, NewCommand, NoFields, StackApply, StackCreate, StackDelete, StackRollback,
-    StackVersionCreate, Target,
+    Action, Apply, BoxAction, BoxImport, BoxSource, BundleSource, CommandMessage, Create, Glance, MachineAction, MachineDelete,
+    MachineShutdown, NewCommand, NoFields, Rollback, SnapshotCreate, SnapshotName, StackAction, StackDelete, Target, VersionCreate,
+    Versioning,
 };
 use orrery_contracts::rpc::StatusQuestion;
 use orrery_contracts::{Bundle, BundleLimits, Digest, Engine, engine, subjects};
@@ -64,7 +65,7 @@ fn is_spelled_as_it_was_read(subject: &str) {
             subjects::EventSubject::Step(seq) => subjects::step(seq),
             subjects::EventSubject::Cancel(seq) => subjects::cancel(seq),
             subjects::EventSubject::Stack(id) => subjects::stack_event(id),
-            subjects::EventSubject::Machine(_) => return,
+            subjects::EventSubject::Machine(id) => subjects::machine_event(id),
         };
         assert_eq!(subjects::parse_event(&spelled), Some(event));
     }
@@ -73,20 +74,46 @@ fn is_spelled_as_it_was_read(subject: &str) {
 /// The message as the api would write it.
 fn written(message: &CommandMessage) -> Vec<u8> {
     match &message.action {
-        Action::StackCreate { source, comment } => {
+        Action::Stack(StackAction::Versioning(of)) | Action::Machine(MachineAction::Versioning(of)) => versioning(message, of),
+        Action::Stack(StackAction::Delete { volumes }) => new(message, StackDelete { volumes: *volumes }),
+        Action::Machine(MachineAction::Delete { disks }) => new(message, MachineDelete { disks: *disks }),
+        Action::Machine(MachineAction::Shutdown { grace_seconds }) => new(message, MachineShutdown { grace_seconds: *grace_seconds }),
+        Action::Machine(MachineAction::SnapshotCreate { name, description }) => {
+            new(message, SnapshotCreate { name: name.clone(), description: Some(description.clone()) })
+        }
+        Action::Machine(MachineAction::SnapshotRevert { name } | MachineAction::SnapshotDelete { name }) => {
+            new(message, SnapshotName { name: name.clone() })
+        }
+        Action::Box(BoxAction::Import { source, format, sha256, description }) => {
+            let (url, upload) = match source {
+                BoxSource::Url(url) => (Some(url.clone()), None),
+                BoxSource::Upload(digest) => (None, Some(digest.clone())),
+            };
+            let description = Some(description.clone());
+            new(message, BoxImport { format: *format, url, upload, sha256: sha256.clone(), description })
+        }
+        Action::Stack(StackAction::Start | StackAction::Stop | StackAction::Restart)
+        | Action::Machine(
+            MachineAction::Start | MachineAction::Stop | MachineAction::Reboot | MachineAction::Suspend | MachineAction::Resume,
+        )
+        | Action::Box(BoxAction::Remove) => new(message, NoFields {}),
+    }
+}
+
+fn versioning(message: &CommandMessage, of: &Versioning) -> Vec<u8> {
+    match of {
+        Versioning::Create { source, comment } => {
             let (bundle, digest) = files(source);
-            new(message, StackCreate { bundle, digest, comment: Some(comment.clone()) })
+            new(message, Create { bundle, digest, comment: Some(comment.clone()) })
         }
-        Action::StackVersionCreate { source, comment, expected_version } | Action::StackDeploy { source, comment, expected_version } => {
+        Versioning::Version { source, comment, expected_version } | Versioning::Deploy { source, comment, expected_version } => {
             let (bundle, digest) = files(source);
-            new(message, StackVersionCreate { bundle, digest, comment: Some(comment.clone()), expected_version: *expected_version })
+            new(message, VersionCreate { bundle, digest, comment: Some(comment.clone()), expected_version: *expected_version })
         }
-        Action::StackApply { version, digest } => {
-            new(message, StackApply { version: Some(*version), digest: digest.clone(), bundle: None, comment: None })
+        Versioning::Apply { version, digest } => {
+            new(message, Apply { version: Some(*version), digest: digest.clone(), bundle: None, comment: None })
         }
-        Action::StackRollback { version, digest } => new(message, StackRollback { version: *version, digest: digest.clone() }),
-        Action::StackDelete { volumes } => new(message, StackDelete { volumes: *volumes }),
-        Action::StackStart | Action::StackStop | Action::StackRestart => new(message, NoFields {}),
+        Versioning::Rollback { version, digest } => new(message, Rollback { version: *version, digest: digest.clone() }),
     }
 }
 

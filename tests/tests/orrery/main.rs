@@ -14,6 +14,7 @@ mod edits;
 mod failed_apply;
 mod held_queue;
 mod live_events;
+mod machines;
 mod main_job_nats;
 mod main_job_rest;
 mod on_the_engine;

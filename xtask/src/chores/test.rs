@@ -4,6 +4,7 @@
 //! A check that fails does not keep the others from running: one run tells everything.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use super::{images, schemas, sqlx, tidy, web};
 use crate::chores::browser;
 use crate::say;
 use crate::shell;
-use crate::tools::{Tools, cargo, test_programs};
+use crate::tools::{Tools, cargo, libvirt, test_programs};
 
 /// Set up the same and run every check and test.
 #[derive(Args)]
@@ -59,6 +60,7 @@ impl Test {
         let tools = Tools::find_or_install(docker_host.as_deref())?;
         let nextest = cargo::nextest()?;
         test_programs::find_or_install()?;
+        let guest_kernel = libvirt::find_or_install()?;
         let mut tally = Tally::default();
         let mut failures = Vec::new();
         if self.filter.is_none() {
@@ -67,7 +69,7 @@ impl Test {
                 one(name, check, &mut tally, &mut failures);
             }
         }
-        let tests = rust_tests(&nextest, &tools, self.filter.as_deref())?;
+        let tests = rust_tests(&nextest, &tools, &guest_kernel, self.filter.as_deref())?;
         if tests.failed > 0 {
             failures.push(format!("{} Rust tests", tests.failed));
         }
@@ -116,7 +118,7 @@ fn lints() -> Result<()> {
 }
 
 /// The end-to-end tests run the programs, so everything is built first.
-fn rust_tests(nextest: &std::path::Path, tools: &Tools, filter: Option<&str>) -> Result<Tally> {
+fn rust_tests(nextest: &Path, tools: &Tools, guest_kernel: &Path, filter: Option<&str>) -> Result<Tally> {
     say::step("tests", "building");
     cargo::build(&["--all-targets"])?;
     // The same sample for the same tree: what is new is for the soak to find.
@@ -129,6 +131,7 @@ fn rust_tests(nextest: &std::path::Path, tools: &Tools, filter: Option<&str>) ->
         .args(filter)
         .current_dir(crate::folders::repository())
         .env("ORRERY_NATS_SERVER", &tools.nats_server)
+        .env("ORRERY_TEST_GUEST_KERNEL", guest_kernel)
         .env("RUST_BACKTRACE", "0");
     tallied(&mut command, nextest_tally)
 }

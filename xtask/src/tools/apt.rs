@@ -24,7 +24,8 @@ pub(crate) fn install(packages: &[&str], what: &str) -> Result<()> {
     shell::quiet(
         shell::command("apt-get")
             .env("DEBIAN_FRONTEND", "noninteractive")
-            .args(["install", "--yes", "--no-install-recommends"])
+            // A package that is named with its version may be older than the one that is there.
+            .args(["install", "--yes", "--no-install-recommends", "--allow-downgrades"])
             .args(["-o", "Dpkg::Options::=--force-confold"])
             .args(["-o", "DPkg::Lock::Timeout=300"])
             .args(packages),

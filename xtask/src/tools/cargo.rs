@@ -65,6 +65,7 @@ pub(crate) fn build_services() -> Result<PathBuf> {
 
 /// Builds these kinds of targets of the whole workspace.
 pub(crate) fn build(targets: &[&str]) -> Result<()> {
+    super::libvirt::headers()?;
     shell::loud(cargo().args(["build", "--workspace"]).args(targets))
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod cargo;
 pub(crate) mod cargo_fuzz;
 pub(crate) mod compose;
 pub(crate) mod engine;
+pub(crate) mod libvirt;
 pub(crate) mod nats;
 pub(crate) mod npm;
 pub(crate) mod postgres;
@@ -30,6 +31,7 @@ pub(crate) struct Tools {
 impl Tools {
     /// Finds everything, installs what is missing, and sees to it that an engine answers.
     pub(crate) fn find_or_install(docker_host: Option<&str>) -> Result<Self> {
+        libvirt::headers()?;
         let postgres = postgres::Programs::find_or_install()?;
         let nats_server = nats::find_or_install()?;
         engine::find_or_start(docker_host)?;

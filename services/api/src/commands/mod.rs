@@ -6,6 +6,9 @@
 pub mod checks;
 pub mod command_cancel;
 pub mod command_retry;
+pub mod machine_create;
+pub mod machine_lifecycle;
+pub mod machine_versions;
 mod order;
 pub mod sources;
 pub mod stack_apply;
@@ -22,5 +25,5 @@ mod writer;
 
 pub(crate) use order::{About, Order};
 pub(crate) use waiting::Expected;
-pub(crate) use writer::Subject;
+pub(crate) use writer::{MachineSubject, Subject};
 pub use writer::{Terms, Writer};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use orrery_contracts::command::{COMMAND_SCHEMA, CommandType, NewCommand};
-use orrery_contracts::rest::{Command, Stack};
-use orrery_contracts::{StackId, Status, subjects};
+use orrery_contracts::rest::{Command, Machine, Stack};
+use orrery_contracts::{MachineId, StackId, Status, Versioned, subjects};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -31,10 +31,10 @@ pub(crate) struct Order {
 /// What a command is about, as far as it is known before it runs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct About {
-    /// The stack; none for one that is to be made.
-    pub(crate) stack_id: Option<StackId>,
+    /// The stack or machine; none for one that is to be made.
+    pub(crate) of: Option<Versioned>,
     /// Its name.
-    pub(crate) stack_name: String,
+    pub(crate) name: String,
     /// The version.
     pub(crate) version: Option<u32>,
 }
@@ -42,7 +42,12 @@ pub(crate) struct About {
 impl About {
     /// About a stack, and perhaps one of its versions.
     pub(crate) fn stack(stack: &Stack, version: Option<u32>) -> Self {
-        Self { stack_id: Some(stack.id), stack_name: stack.name.clone(), version }
+        Self { of: Some(stack.id.into()), name: stack.name.clone(), version }
+    }
+
+    /// About a machine, and perhaps one of its versions.
+    pub(crate) fn machine(machine: &Machine, version: Option<u32>) -> Self {
+        Self { of: Some(machine.id.into()), name: machine.name.clone(), version }
     }
 }
 
@@ -86,18 +91,28 @@ impl Order {
             return Ok(before);
         }
         keep_in_audit(api, &writer.principal, &writer.client, self.kind.as_str(), published.seq);
-        let stack_id = match (about.stack_id, self.kind) {
-            (Some(id), _) => Some(id),
-            (None, CommandType::StackCreate) => installation(api).await.map(|id| StackId::derive(id, published.seq)),
+        let of = match (about.of, self.kind) {
+            (Some(of), _) => Some(of),
+            (None, CommandType::StackCreate) => installation(api).await.map(|id| StackId::derive(id, published.seq).into()),
+            (None, CommandType::MachineCreate) => installation(api).await.map(|id| MachineId::derive(id, published.seq).into()),
             (None, _) => None,
         };
+        let (stack_id, machine_id) = match of {
+            Some(Versioned::Stack(id)) => (Some(id), None),
+            Some(Versioned::Machine(id)) => (None, Some(id)),
+            None => (None, None),
+        };
+        let machines = self.kind.as_str().starts_with("machine.");
+        let (stack_name, machine_name) = if machines { (None, Some(about.name)) } else { (Some(about.name), None) };
         Ok(Accepted(Command {
             id: id.to_string(),
             seq: published.seq,
             r#type: Some(self.kind.as_str().to_owned()),
             target: Some(self.target),
             stack_id,
-            stack_name: Some(about.stack_name),
+            stack_name,
+            machine_id,
+            machine_name,
             version: about.version,
             status: Status::Pending,
             reason: None,

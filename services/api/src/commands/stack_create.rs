@@ -1,7 +1,7 @@
 //! `POST /stacks`: a stack and its version 1.
 
 use axum::extract::State;
-use orrery_contracts::command::{CommandType, StackCreate};
+use orrery_contracts::command::{CommandType, Create};
 use orrery_contracts::rest::NewStack;
 use orrery_contracts::{Code, Name};
 
@@ -19,13 +19,13 @@ pub async fn create(State(api): State<Api>, writer: Writer, Body(new): Body<NewS
     checks::definition_is_valid(&bundle, name.as_str()).await?;
     let sent = sources::sent(&api, bundle).await?;
     let comment = comment(new.comment)?;
-    let payload = StackCreate { bundle: sent.bundle, digest: sent.digest, comment };
+    let payload = Create { bundle: sent.bundle, digest: sent.digest, comment };
     let order = Order::new(&writer, CommandType::StackCreate, name.as_str(), payload)?;
     if let Some(before) = order.made_before(&api, &writer).await? {
         return Ok(before);
     }
     must_be_free(&api, &writer.principal, &name).await?;
-    order.place(&api, &writer, About { stack_name: name.to_string(), version: Some(1), ..About::default() }).await
+    order.place(&api, &writer, About { name: name.to_string(), version: Some(1), ..About::default() }).await
 }
 
 /// Reads the name of a stack.

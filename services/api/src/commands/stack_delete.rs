@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use orrery_contracts::Action;
-use orrery_contracts::command::{CommandType, StackDelete};
+use orrery_contracts::command::{CommandType, StackAction, StackDelete};
 use orrery_contracts::rest::DeleteStack;
 
 use super::{About, Order, Subject, Writer};
@@ -18,7 +18,7 @@ pub async fn delete(
     At(path): At<StackPath>,
     Body(DeleteStack { volumes }): Body<DeleteStack>,
 ) -> Answer<Accepted> {
-    let same = |action: &Action| matches!(action, Action::StackDelete { volumes: before } if *before == volumes);
+    let same = |action: &Action| matches!(action, Action::Stack(StackAction::Delete { volumes: before }) if *before == volumes);
     let stack = match writer.subject(&api, &path.id, same).await? {
         Subject::Stack(stack) => stack,
         Subject::Repeated(answer) => return Ok(*answer),

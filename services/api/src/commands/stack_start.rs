@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use orrery_contracts::Action;
-use orrery_contracts::command::{CommandType, NoFields};
+use orrery_contracts::command::{CommandType, NoFields, StackAction};
 use orrery_contracts::rest::Empty;
 
 use super::{About, Order, Subject, Writer};
@@ -13,7 +13,7 @@ use crate::state::Api;
 
 /// Starts the containers of the current version.
 pub async fn start(State(api): State<Api>, writer: Writer, At(path): At<StackPath>, Body(Empty {}): Body<Empty>) -> Answer<Accepted> {
-    let stack = match writer.subject(&api, &path.id, |action| matches!(action, Action::StackStart)).await? {
+    let stack = match writer.subject(&api, &path.id, |action| matches!(action, Action::Stack(StackAction::Start))).await? {
         Subject::Stack(stack) => stack,
         Subject::Repeated(answer) => return Ok(*answer),
     };

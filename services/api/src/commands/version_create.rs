@@ -2,14 +2,15 @@
 
 use axum::extract::State;
 use axum::http::header::ETAG;
-use orrery_contracts::command::{CommandType, StackVersionCreate};
-use orrery_contracts::rest::{NewVersion, Stack};
+use orrery_contracts::command::{CommandType, StackAction, VersionCreate, Versioning};
+use orrery_contracts::rest::NewVersion;
 use orrery_contracts::{Action, Bundle, Code, Problem};
 
 use super::stack_create::comment;
 use super::{About, Expected, Order, Subject, Writer, checks, sources};
 use crate::extract::{Accepted, At, Body, IfMatch};
 use crate::problems::{Answer, Refusal};
+use crate::queries::line::Line;
 use crate::queries::stacks::StackPath;
 use crate::queries::{diff, stacks};
 use crate::state::Api;
@@ -45,9 +46,8 @@ pub(super) async fn order_version(
 ) -> Answer<Accepted> {
     let bundle = sources::named(api, new.bundle, new.digest.as_ref()).await?;
     let same = |action: &Action| match (then, action) {
-        (Then::Stays, Action::StackVersionCreate { source, .. }) | (Then::Runs, Action::StackDeploy { source, .. }) => {
-            source.digest() == bundle.digest()
-        }
+        (Then::Stays, Action::Stack(StackAction::Versioning(Versioning::Version { source, .. })))
+        | (Then::Runs, Action::Stack(StackAction::Versioning(Versioning::Deploy { source, .. }))) => source.digest() == bundle.digest(),
         _ => false,
     };
     let stack = match writer.subject(api, &path.id, same).await? {
@@ -65,39 +65,39 @@ pub(super) async fn order_version(
         }
     };
     let sent = sources::sent(api, bundle).await?;
-    let payload = StackVersionCreate { bundle: sent.bundle, digest: sent.digest, comment: comment(new.comment)?, expected_version };
+    let payload = VersionCreate { bundle: sent.bundle, digest: sent.digest, comment: comment(new.comment)?, expected_version };
     let order = Order::new(writer, kind, stack.id.to_string(), payload)?;
     if let Some(before) = order.made_before(api, writer).await? {
         return Ok(before);
     }
-    let next = next_version(api, &stack, expected_version).await?;
+    let next = next_version(api, &Line::from(&*stack), expected_version).await?;
     order.place(api, writer, About::stack(&stack, Some(next))).await
 }
 
 /// The number of the next version, as it will be if nothing comes between; refused when somebody saved since the author
 /// looked.
-async fn next_version(api: &Api, stack: &Stack, seen: Option<u32>) -> Answer<u32> {
-    let latest = Expected::latest(api, stack).await?;
-    let last = latest.as_ref().map_or(stack.latest_version, |latest| latest.version);
+pub(super) async fn next_version(api: &Api, line: &Line, seen: Option<u32>) -> Answer<u32> {
+    let latest = Expected::latest(api, line).await?;
+    let last = latest.as_ref().map_or(line.latest, |latest| latest.version);
     match seen.filter(|seen| *seen != last) {
-        Some(seen) => Err(saved_in_between(api, stack, seen, latest).await),
+        Some(seen) => Err(saved_in_between(api, line, seen, latest).await),
         None => Ok(last.saturating_add(1)),
     }
 }
 
 /// What somebody else saved, against what the author saw.
-async fn saved_in_between(api: &Api, stack: &Stack, seen: u32, latest: Option<Expected>) -> Refusal {
+async fn saved_in_between(api: &Api, line: &Line, seen: u32, latest: Option<Expected>) -> Refusal {
     let last = latest.as_ref().map_or(0, |latest| latest.version);
-    let detail = format!("{} has version {last} now; you saw {seen}. Look at the difference, and save again on top of it", stack.name);
+    let detail = format!("{} has version {last} now; you saw {seen}. Look at the difference, and save again on top of it", line.name);
     let mut problem = Problem::new(Code::EditConflict, detail);
-    if let Ok(Some((before, now))) = both(api, stack, seen, latest).await {
+    if let Ok(Some((before, now))) = both(api, line, seen, latest).await {
         problem.diff = diff::between(seen, before, last, now).await.ok().map(Box::new);
     }
     Refusal::of(problem).with_header(ETAG, stacks::etag(last))
 }
 
-async fn both(api: &Api, stack: &Stack, seen: u32, latest: Option<Expected>) -> Answer<Option<(Bundle, Bundle)>> {
+async fn both(api: &Api, line: &Line, seen: u32, latest: Option<Expected>) -> Answer<Option<(Bundle, Bundle)>> {
     let Some(latest) = latest else { return Ok(None) };
-    let Some(before) = Expected::find(api, stack, seen).await? else { return Ok(None) };
+    let Some(before) = Expected::find(api, line, seen).await? else { return Ok(None) };
     Ok(Some((before.bundle(api).await?, latest.bundle(api).await?)))
 }

@@ -5,7 +5,7 @@ use aide::generate::GenContext;
 use aide::openapi::Operation;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use orrery_contracts::rest::Stack;
+use orrery_contracts::rest::{Machine, Stack};
 use orrery_contracts::{Action, Code, CommandId, CommandMessage, OnFailure};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use super::order;
 use crate::auth::{Client, Principal};
 use crate::extract::{Accepted, Idempotency, Params};
 use crate::problems::{Answer, Refusal};
-use crate::queries::stacks;
+use crate::queries::{machines, stacks};
 use crate::state::Api;
 
 /// Somebody who may write, and what he says of his command.
@@ -40,6 +40,14 @@ pub struct Terms {
     pub deadline_seconds: Option<u64>,
 }
 
+/// The machine of a request; or, where a repeated request outlived it, the command that it made.
+pub enum MachineSubject {
+    /// The machine.
+    Machine(Box<Machine>),
+    /// The answer of the first time.
+    Repeated(Box<Accepted>),
+}
+
 /// The stack of a request; or, where a repeated request outlived its stack, the command that it made.
 pub enum Subject {
     /// The stack.
@@ -61,19 +69,31 @@ impl Writer {
     pub async fn subject(&self, api: &Api, reference: &str, same: impl Fn(&Action) -> bool) -> Answer<Subject> {
         match stacks::fetch(api, &self.principal, reference).await {
             Ok(stack) => Ok(Subject::Stack(Box::new(stack))),
-            Err(refusal) => self.made_before(api, same).await?.ok_or(refusal),
+            Err(refusal) => self.made_before(api, same).await?.map(Subject::Repeated).ok_or(refusal),
         }
     }
 
-    async fn made_before(&self, api: &Api, same: impl Fn(&Action) -> bool) -> Answer<Option<Subject>> {
+    /// The same for a machine.
+    ///
+    /// # Errors
+    /// As [`Writer::subject`].
+    pub async fn machine(&self, api: &Api, reference: &str, same: impl Fn(&Action) -> bool) -> Answer<MachineSubject> {
+        match machines::fetch(api, &self.principal, reference).await {
+            Ok(machine) => Ok(MachineSubject::Machine(Box::new(machine))),
+            Err(refusal) => match self.made_before(api, same).await? {
+                Some(answer) => Ok(MachineSubject::Repeated(answer)),
+                None => Err(refusal),
+            },
+        }
+    }
+
+    async fn made_before(&self, api: &Api, same: impl Fn(&Action) -> bool) -> Answer<Option<Box<Accepted>>> {
         if !self.key.is_given() {
             return Ok(None);
         }
         let Some((published, body)) = api.broker.command_under(self.command_id()).await? else { return Ok(None) };
         match CommandMessage::read(&body) {
-            Ok(message) if same(&message.action) => {
-                order::shown(api, published).await.map(|answer| Some(Subject::Repeated(Box::new(answer))))
-            }
+            Ok(message) if same(&message.action) => order::shown(api, published).await.map(|answer| Some(Box::new(answer))),
             Ok(_) | Err(_) => Err(key_reused()),
         }
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use orrery_contracts::rest::{Command, List};
-use orrery_contracts::{Code, Digest, StackId, Status};
+use orrery_contracts::{Code, Digest, MachineId, StackId, Status};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{page, read, sequence, small, stacks, steps, stored, word};
+use super::{machines, page, read, sequence, small, stacks, steps, stored, word};
 use crate::auth::Principal;
 use crate::broker::Standing;
 use crate::consistency;
@@ -35,6 +35,8 @@ pub struct CommandPath {
 pub struct Filter {
     /// Those of a stack, by id or name.
     pub stack_id: Option<String>,
+    /// Those of a machine, by id or name.
+    pub machine_id: Option<String>,
     /// Those in a state, or in one of several: `PENDING,RUNNING`.
     pub status: Option<String>,
     /// How many: 50 by default, 500 at most.
@@ -76,9 +78,11 @@ pub struct Waiting {
 pub async fn list(State(api): State<Api>, principal: Principal, Params(filter): Params<Filter>) -> Answer<Json<List<Command>>> {
     let Bounds { limit, below, statuses } = filter.bounds()?;
     consistency::catch_up_with_own_writes(&api).await?;
-    let stack = match filter.stack_id.as_deref() {
-        Some(reference) => Some(stack_of(&api, &principal, reference).await?),
-        None => None,
+    let stack = match (filter.stack_id.as_deref(), filter.machine_id.as_deref()) {
+        (Some(reference), None) => Some(stack_of(&api, &principal, reference).await?),
+        (None, Some(reference)) => Some(machine_of(&api, &principal, reference).await?),
+        (None, None) => None,
+        (Some(_), Some(_)) => return Err(Refusal::invalid("give either stack_id or machine_id")),
     };
     let sees_only = principal.sees_only();
     let wanted = Wanted { stack, statuses, below, limit: limit.saturating_add(1), ..Wanted::seen_by(sees_only) };
@@ -91,6 +95,14 @@ async fn stack_of(api: &Api, principal: &Principal, reference: &str) -> Answer<U
     match reference.parse::<StackId>() {
         Ok(id) => Ok(id.uuid()),
         Err(_) => stacks::fetch(api, principal, reference).await.map(|stack| stack.id.uuid()),
+    }
+}
+
+/// A machine's id, as a stack's.
+async fn machine_of(api: &Api, principal: &Principal, reference: &str) -> Answer<Uuid> {
+    match reference.parse::<MachineId>() {
+        Ok(id) => Ok(id.uuid()),
+        Err(_) => machines::fetch(api, principal, reference).await.map(|machine| machine.id.uuid()),
     }
 }
 
@@ -227,7 +239,7 @@ impl<'a> Wanted<'a> {
 async fn select(api: &Api, wanted: &Wanted<'_>) -> Answer<Vec<Row>> {
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT c.seq, c.id, c.publisher, c.type, c.target, c.target_name, c.actor, c.stack_id, s.name AS "stack_name?", c.version,
+        r#"SELECT c.seq, c.id, c.publisher, c.type, c.target, c.target_name, c.actor, c.stack_id, s.name AS "stack_name?", s.kind AS "kind?", c.version,
                   c.on_failure, c.status, c.attempt, c.run, c.reason, c.error, c.cancel_requested,
                   CASE WHEN $4::bigint IS NULL AND $5::text IS NULL THEN NULL ELSE c.plan END AS plan,
                   c.created_at, c.started_at, c.ended_at
@@ -264,6 +276,7 @@ struct Row {
     actor: Option<String>,
     stack_id: Option<Uuid>,
     stack_name: Option<String>,
+    kind: Option<String>,
     version: Option<i64>,
     on_failure: String,
     status: String,
@@ -280,13 +293,21 @@ struct Row {
 
 impl Row {
     fn command(self) -> Answer<Command> {
+        let about = self
+            .kind
+            .as_deref()
+            .map_or_else(|| self.r#type.as_deref().is_some_and(|kind| kind.starts_with("machine.")), |kind| kind == "machine");
+        let name = self.stack_name.or(self.target_name);
+        let (stack_name, machine_name) = if about { (None, name) } else { (name, None) };
         Ok(Command {
             id: self.id,
             seq: sequence(self.seq),
             r#type: self.r#type,
             target: self.target,
-            stack_id: self.stack_id.map(StackId::new),
-            stack_name: self.stack_name.or(self.target_name),
+            stack_id: self.stack_id.filter(|_| !about).map(StackId::new),
+            stack_name,
+            machine_id: self.stack_id.filter(|_| about).map(MachineId::new),
+            machine_name,
             version: self.version.map(small),
             status: word("status", self.status)?,
             reason: self.reason,

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use orrery_contracts::rest::{FileDiff, Stack, VersionDiff};
+use orrery_contracts::rest::{FileDiff, VersionDiff};
 use orrery_contracts::{Bundle, FileContent};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use similar::TextDiff;
 
-use super::stacks;
+use super::line::Line;
+use super::{machines, stacks};
 use crate::auth::Principal;
 use crate::commands::stack_apply::version_of;
 use crate::extract::At;
@@ -35,14 +36,24 @@ pub struct DiffPath {
 /// Compares two versions.
 pub async fn get(State(api): State<Api>, principal: Principal, At(path): At<DiffPath>) -> Answer<Json<VersionDiff>> {
     let stack = stacks::fetch(&api, &principal, &path.id).await?;
-    let (left, right) = (files(&api, &stack, path.a).await?, files(&api, &stack, path.b).await?);
+    of(&api, &Line::from(&stack), &path).await
+}
+
+/// Compares two versions of a machine.
+pub async fn get_of_machine(State(api): State<Api>, principal: Principal, At(path): At<DiffPath>) -> Answer<Json<VersionDiff>> {
+    let machine = machines::fetch(&api, &principal, &path.id).await?;
+    of(&api, &Line::from(&machine), &path).await
+}
+
+async fn of(api: &Api, line: &Line, path: &DiffPath) -> Answer<Json<VersionDiff>> {
+    let (left, right) = (files(api, line, path.a).await?, files(api, line, path.b).await?);
     between(path.a, left, path.b, right).await.map(Json)
 }
 
-async fn files(api: &Api, stack: &Stack, version: u32) -> Answer<Bundle> {
+async fn files(api: &Api, line: &Line, version: u32) -> Answer<Bundle> {
     match version {
         0 => Ok(Bundle::default()),
-        version => version_of(api, stack, version).await?.bundle(api).await,
+        version => version_of(api, line, version).await?.bundle(api).await,
     }
 }
 

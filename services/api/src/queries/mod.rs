@@ -2,12 +2,15 @@
 //!
 //! What a caller may see is part of each statement, never a check afterwards. Nothing is written here.
 
+pub mod boxes;
 pub mod bundles;
 pub mod commands;
 pub mod compose_check;
 pub mod containers;
 pub mod diff;
 pub mod hosts;
+pub(crate) mod line;
+pub mod machines;
 pub mod plans;
 pub mod queue;
 pub mod stacks;

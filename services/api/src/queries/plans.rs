@@ -7,6 +7,7 @@ use orrery_contracts::rpc::{PlanQuestion, PlanTarget};
 use orrery_contracts::{Bundle, Engine, Plan};
 
 use super::hosts::LOCAL;
+use super::line::Line;
 use super::stacks::{self, StackPath};
 use super::versions::VersionPath;
 use crate::auth::Principal;
@@ -25,8 +26,9 @@ pub async fn of_version(
     Body(Empty {}): Body<Empty>,
 ) -> Answer<Json<Plan>> {
     let stack = stacks::fetch(&api, &principal, &path.id).await?;
-    let version = version_of(&api, &stack, path.version).await?;
-    can_run(&api, &stack, &version).await?;
+    let line = Line::from(&stack);
+    let version = version_of(&api, &line, path.version).await?;
+    can_run(&api, &line, &version).await?;
     let exists = super::versions::find(&api, stack.id, version.version).await?.is_some();
     let target = if exists { PlanTarget::Version(version.version) } else { files(&api, version.bundle(&api).await?).await? };
     let question = PlanQuestion { stack_id: Some(stack.id), project: stack.project, actor: principal.name.to_string(), target };

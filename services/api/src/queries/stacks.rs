@@ -81,7 +81,7 @@ pub async fn fetch(api: &Api, principal: &Principal, reference: &str) -> Answer<
 async fn look_up(api: &Api, principal: &Principal, reference: &str) -> Answer<Option<Stack>> {
     let Ok(target) = Target::parse(reference) else { return Ok(None) };
     let wanted = match target {
-        Target::Id(id) => Wanted { id: Some(id.uuid()), ..Wanted::default() },
+        Target::Id(id) => Wanted { id: Some(id), ..Wanted::default() },
         Target::Of(owner, name) => Wanted { owner: Some(owner.into()), name: Some(name.into()), ..Wanted::default() },
         Target::Own(name) => Wanted { name: Some(name.into()), ..Wanted::default() },
     };
@@ -150,7 +150,7 @@ async fn select(api: &Api, sees_only: Option<&str>, wanted: Wanted) -> Answer<Ve
            FROM read.stack_overview
            WHERE id IN (
                SELECT id FROM read.stacks
-               WHERE deleted_at IS NULL
+               WHERE deleted_at IS NULL AND kind = 'stack'
                  AND ($1::text IS NULL OR owner = $1)
                  AND ($2::uuid IS NULL OR id = $2)
                  AND ($3::text IS NULL OR name = $3)

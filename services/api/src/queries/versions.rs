@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use orrery_contracts::rest::{List, Stack, Version};
-use orrery_contracts::{Digest, StackId};
+use orrery_contracts::rest::{List, Version};
+use orrery_contracts::{Digest, Versioned};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use uuid::Uuid;
 
+use super::line::Line;
+use super::machines;
 use super::stacks::{self, StackPath};
 use super::{page, read, small};
 use crate::auth::Principal;
@@ -32,6 +33,22 @@ pub async fn list(
     At(path): At<StackPath>,
     Params(asked): Params<Page>,
 ) -> Answer<Json<List<Version>>> {
+    let stack = stacks::fetch(&api, &principal, &path.id).await?;
+    listed(&api, &Line::from(&stack), &asked).await
+}
+
+/// `GET /machines/{id}/versions`.
+pub async fn list_of_machine(
+    State(api): State<Api>,
+    principal: Principal,
+    At(path): At<StackPath>,
+    Params(asked): Params<Page>,
+) -> Answer<Json<List<Version>>> {
+    let machine = machines::fetch(&api, &principal, &path.id).await?;
+    listed(&api, &Line::from(&machine), &asked).await
+}
+
+async fn listed(api: &Api, line: &Line, asked: &Page) -> Answer<Json<List<Version>>> {
     let limit = Page::limit(asked.limit)?;
     let below = match asked.after.as_deref() {
         Some(cursor) => cursor
@@ -40,56 +57,63 @@ pub async fn list(
             .map_err(|_| Refusal::invalid(format!("after={cursor}: take it from `next` of the page before")))?,
         None => i64::MAX,
     };
-    let stack = stacks::fetch(&api, &principal, &path.id).await?;
-    let versions = select(&api, stack.id, below, None, limit.saturating_add(1)).await?;
+    let versions = select(api, line.of, below, None, limit.saturating_add(1)).await?;
     Ok(Json(page(versions, limit, |version| version.version.to_string())))
 }
 
 /// `GET /stacks/{id}/versions/{version}`.
 pub async fn get(State(api): State<Api>, principal: Principal, At(path): At<VersionPath>) -> Answer<Json<Version>> {
     let stack = stacks::fetch(&api, &principal, &path.id).await?;
-    of(&api, &stack, path.version).await.map(Json)
+    of(&api, &Line::from(&stack), path.version).await.map(Json)
 }
 
-/// A version of a stack that the caller may see; waits for the read model before it says that there is none.
+/// `GET /machines/{id}/versions/{version}`.
+pub async fn get_of_machine(State(api): State<Api>, principal: Principal, At(path): At<VersionPath>) -> Answer<Json<Version>> {
+    let machine = machines::fetch(&api, &principal, &path.id).await?;
+    of(&api, &Line::from(&machine), path.version).await.map(Json)
+}
+
+/// A version of what the caller may see; waits for the read model before it says that there is none.
 ///
 /// # Errors
 /// 404.
-pub async fn of(api: &Api, stack: &Stack, version: u32) -> Answer<Version> {
-    if let Some(found) = select(api, stack.id, i64::MAX, Some(version), 1).await?.pop() {
+pub(crate) async fn of(api: &Api, line: &Line, version: u32) -> Answer<Version> {
+    if let Some(found) = select(api, line.of, i64::MAX, Some(version), 1).await?.pop() {
         return Ok(found);
     }
     consistency::catch_up_with_everything(api).await?;
-    if let Some(found) = select(api, stack.id, i64::MAX, Some(version), 1).await?.pop() {
+    if let Some(found) = select(api, line.of, i64::MAX, Some(version), 1).await?.pop() {
         return Ok(found);
     }
-    Err(Refusal::not_found(format!("version {version} of the stack {:?}", stack.name)))
+    Err(Refusal::not_found(format!("version {version} of {}", line.words())))
 }
 
 /// The same without waiting; none when there is none.
-pub(crate) async fn find(api: &Api, stack: StackId, version: u32) -> Answer<Option<Version>> {
-    Ok(select(api, stack, i64::MAX, Some(version), 1).await?.pop())
+pub(crate) async fn find(api: &Api, of: impl Into<Versioned>, version: u32) -> Answer<Option<Version>> {
+    Ok(select(api, of.into(), i64::MAX, Some(version), 1).await?.pop())
 }
 
-async fn select(api: &Api, stack: StackId, below: i64, exactly: Option<u32>, limit: i64) -> Answer<Vec<Version>> {
+async fn select(api: &Api, of: Versioned, below: i64, exactly: Option<u32>, limit: i64) -> Answer<Vec<Version>> {
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT stack_id, version, parent, author, comment, created_at, digest, files
+        r#"SELECT version, parent, author, comment, created_at, digest, files
            FROM read.versions
            WHERE stack_id = $1 AND version < $2 AND ($3::bigint IS NULL OR version = $3)
            ORDER BY version DESC LIMIT $4"#,
-        stack.uuid(),
+        match of {
+            Versioned::Stack(id) => id.uuid(),
+            Versioned::Machine(id) => id.uuid(),
+        },
         below,
         exactly.map(i64::from),
         limit
     )
     .fetch_all(&api.database)
     .await?;
-    rows.into_iter().map(Row::version).collect()
+    rows.into_iter().map(|row| row.version(of)).collect()
 }
 
 struct Row {
-    stack_id: Uuid,
     version: i64,
     parent: Option<i64>,
     author: String,
@@ -100,10 +124,10 @@ struct Row {
 }
 
 impl Row {
-    fn version(self) -> Answer<Version> {
+    fn version(self, of: Versioned) -> Answer<Version> {
         let digest: Digest = self.digest.parse().map_err(|error| Refusal::internal("reading a digest of the read model", &error))?;
         Ok(Version {
-            stack_id: StackId::new(self.stack_id),
+            of,
             version: small(self.version),
             parent_version: self.parent.map(small),
             author: self.author,

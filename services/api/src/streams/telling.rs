@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::KEEP_ALIVE;
 use crate::problems::Answer;
 use crate::queries::commands::Wanted;
-use crate::queries::{commands, containers, sequence, small, stacks, steps, versions};
+use crate::queries::{commands, containers, machines, sequence, small, stacks, steps, versions};
 use crate::state::Api;
 
 /// How many entries of the feed are read at once for everybody.
@@ -321,8 +321,10 @@ async fn event(api: &Api, entry: Entry) -> Answer<Option<Told>> {
         }
         "stack" => {
             let Some(id) = entry.stack_id else { return Ok(None) };
-            let stack = stacks::by_id(api, id).await?;
-            stack.map_or_else(|| gone("stack", id.to_string(), stack_id), |stack| as_json("stack", &stack))
+            match stacks::by_id(api, id).await? {
+                Some(stack) => as_json("stack", &stack),
+                None => machine(api, id).await?,
+            }
         }
         "version" => {
             let (Some(stack), Some(version)) = (stack_id, entry.version) else { return Ok(None) };
@@ -338,6 +340,18 @@ async fn event(api: &Api, entry: Entry) -> Answer<Option<Told>> {
         _ => None,
     };
     Ok(written.map(|(kind, data)| Told { n: entry.n, kind, owner: entry.owner, actor: entry.actor, data }))
+}
+
+/// A machine, which lies beside the stacks; or that what lay there is gone.
+async fn machine(api: &Api, id: Uuid) -> Answer<Option<(&'static str, String)>> {
+    if let Some(machine) = machines::by_id(api, id).await? {
+        return Ok(as_json("machine", &machine));
+    }
+    let kind = sqlx::query_scalar!("SELECT kind FROM read.stacks WHERE id = $1", id).fetch_optional(&api.database).await?;
+    match kind.as_deref() {
+        Some("machine") => Ok(as_json("machine", &Gone { id: id.to_string(), stack_id: None, gone: true })),
+        Some(_) | None => Ok(gone("stack", id.to_string(), Some(StackId::new(id)))),
+    }
 }
 
 fn as_json<T: Serialize>(kind: &'static str, data: &T) -> Option<(&'static str, String)> {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use orrery_contracts::{Desired as Wanted, StackChange, StackHead};
+use orrery_queue::definitions::Draft;
 use orrery_queue::{Run, RunError};
 
 use super::judge::identity;
-use super::{DockerExecutor, Draft, Job, Ready, Task};
+use super::{DockerExecutor, Job, Ready, Task};
 use crate::converge::{self, Apply, Site, lifecycle};
 use crate::definition::{BuildOrder, Facts};
 use crate::engine::{Engine, Scope};
@@ -58,7 +59,8 @@ impl<E: Engine> DockerExecutor<E> {
         author: &orrery_contracts::Name,
         draft: &Draft,
     ) -> Result<(StackHead, u32), RunError> {
-        let latest = self.latest(&head, run.command().seq).await.map_err(|error| RunError::failed("definitions", error.to_string()))?;
+        let before = self.definitions.patiently(|| self.definitions.latest_before(head.id.into(), head.latest, run.command().seq));
+        let latest = before.await.map_err(|error| RunError::failed("definitions", error.to_string()))?;
         let number = latest.saturating_add(1);
         self.write_version(run, &head, number, author, draft).await?;
         let head = StackHead { latest: number, command: run.command().seq, ..head };

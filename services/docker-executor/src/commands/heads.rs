@@ -1,11 +1,11 @@
 //! What a command writes down and tells: versions, heads and events of stacks. Each write may be repeated.
 
-use orrery_contracts::{StackChange, StackEvent, StackHead, Time, VersionRecord};
-use orrery_queue::definitions::DefinitionError;
+use orrery_contracts::{StackChange, StackEvent, StackHead, Time};
+use orrery_queue::definitions::{DefinitionError, Draft};
 use orrery_queue::{Run, RunError};
 use time::OffsetDateTime;
 
-use super::{DockerExecutor, Draft};
+use super::DockerExecutor;
 use crate::engine::Engine;
 
 impl<E: Engine> DockerExecutor<E> {
@@ -18,20 +18,8 @@ impl<E: Engine> DockerExecutor<E> {
         author: &orrery_contracts::Name,
         draft: &Draft,
     ) -> Result<(), RunError> {
-        let record = VersionRecord {
-            stack_id: head.id,
-            version: number,
-            parent: number.checked_sub(1).filter(|parent| *parent > 0),
-            author: author.clone(),
-            comment: draft.comment.clone(),
-            created_at: now(),
-            digest: draft.digest.clone(),
-            files: draft.bundle.file_list(),
-            command: run.command().seq,
-        };
         let definitions = &self.definitions;
-        told(definitions.patiently(|| definitions.put_bundle(&draft.bundle)).await)?;
-        let record = told(definitions.patiently(|| definitions.put_version(&record)).await)?;
+        let record = told(definitions.write_version(head.id.into(), number, author, draft, run.command().seq).await)?;
         let change = StackChange::VersionCreated {
             version: record.version,
             parent: record.parent,

@@ -1,11 +1,12 @@
 //! Whether a command fits the world: rights, names, revisions, files, definition, and who holds what it needs. Without
 //! any effect; what is wrong from the start is rejected here and holds nobody.
 
-use orrery_contracts::command::BundleSource;
+use orrery_contracts::command::{BundleSource, StackAction, Versioning};
 use orrery_contracts::{Action, Bundle, Desired as Wanted, Digest, Role, StackHead, StackId, VersionRecord};
+use orrery_queue::definitions::{Draft, must_be_latest};
 use orrery_queue::{Accepted, JudgeError};
 
-use super::{DockerExecutor, Draft, Job, Ready, Task, judged, of_record, read_definition, reject};
+use super::{DockerExecutor, Job, Ready, Task, judged, of_record, read_definition, reject};
 use crate::definition::Identity;
 use crate::engine::{Class, Engine, EngineError, Scope};
 use crate::plan::{Circumstances, plan};
@@ -15,49 +16,59 @@ impl<E: Engine> DockerExecutor<E> {
         if command.role == Role::Viewer {
             return Err(reject(format!("{} may look and change nothing", command.actor)));
         }
-        if let Action::StackCreate { source, comment } = &command.message.action {
+        let action = match &command.message.action {
+            Action::Stack(action) => action,
+            Action::Machine(_) | Action::Box(_) => return Err(reject("the docker-executor has no machines")),
+        };
+        if let StackAction::Versioning(Versioning::Create { source, comment }) = action {
             return self.judge_create(command, source, comment).await;
         }
         let head = self.head_of(command).await?;
-        let task = self.judge_task(command, &head).await?;
+        let task = match action {
+            StackAction::Versioning(versioning) => self.judge_version(command, &head, versioning).await?,
+            StackAction::Start => {
+                let ready = self.current(command, &head).await?;
+                self.nothing_in_the_way(command, &head, &ready).await?;
+                Task::Start(ready)
+            }
+            StackAction::Restart => Task::Restart(self.current(command, &head).await?),
+            StackAction::Stop => Task::Stop,
+            StackAction::Delete { volumes } => Task::Delete { volumes: *volumes },
+        };
         Ok(Job { head, actor: command.actor.clone(), task })
     }
 
-    async fn judge_task(&self, command: &Accepted, head: &StackHead) -> Result<Task, JudgeError> {
-        match &command.message.action {
-            Action::StackCreate { .. } => Err(reject("a stack is made once")),
-            Action::StackVersionCreate { source, comment, expected_version } => {
+    async fn judge_version(&self, command: &Accepted, head: &StackHead, versioning: &Versioning) -> Result<Task, JudgeError> {
+        match versioning {
+            Versioning::Create { .. } => Err(reject("a stack is made once")),
+            Versioning::Version { source, comment, expected_version } => {
                 let draft = self.draft(command, head, source, comment).await?;
-                must_be_latest(head, *expected_version, self.latest(head, command.seq).await?)?;
+                must_be_latest(
+                    &head.name,
+                    *expected_version,
+                    self.definitions.latest_before(head.id.into(), head.latest, command.seq).await?,
+                )?;
                 Ok(Task::Version(draft))
             }
-            Action::StackApply { version, digest } | Action::StackRollback { version, digest } => {
+            Versioning::Apply { version, digest } | Versioning::Rollback { version, digest } => {
                 let ready = self.version(command, head, *version, digest.as_ref()).await?;
                 self.nothing_in_the_way(command, head, &ready).await?;
                 Ok(Task::Apply { draft: None, ready })
             }
-            Action::StackDeploy { source, comment, expected_version } => {
+            Versioning::Deploy { source, comment, expected_version } => {
                 let draft = self.draft(command, head, source, comment).await?;
-                let latest = self.latest(head, command.seq).await?;
-                must_be_latest(head, *expected_version, latest)?;
+                let latest = self.definitions.latest_before(head.id.into(), head.latest, command.seq).await?;
+                must_be_latest(&head.name, *expected_version, latest)?;
                 let version = latest.saturating_add(1);
                 let ready = self.compiled(command, head, version, draft.bundle.clone(), draft.digest.clone())?;
                 self.nothing_in_the_way(command, head, &ready).await?;
                 Ok(Task::Apply { draft: Some(draft), ready })
             }
-            Action::StackStart => {
-                let ready = self.current(command, head).await?;
-                self.nothing_in_the_way(command, head, &ready).await?;
-                Ok(Task::Start(ready))
-            }
-            Action::StackRestart => Ok(Task::Restart(self.current(command, head).await?)),
-            Action::StackStop => Ok(Task::Stop),
-            Action::StackDelete { volumes } => Ok(Task::Delete { volumes: *volumes }),
         }
     }
 
     async fn judge_create(&self, command: &Accepted, source: &BundleSource, comment: &str) -> Result<Job, JudgeError> {
-        let (owner, name) = Self::new_name(command)?;
+        let (owner, name) = command.new_name("stack")?;
         let installation = self.definitions.installation().await.map_err(judged)?;
         let installation = installation.ok_or_else(|| JudgeError::Transient("the broker is not provisioned yet".into()))?;
         let id = StackId::derive(installation.id, command.seq);
@@ -108,49 +119,11 @@ impl<E: Engine> DockerExecutor<E> {
 
     /// The files of a new version: there, within the limits, and Compose.
     async fn draft(&self, command: &Accepted, head: &StackHead, source: &BundleSource, comment: &str) -> Result<Draft, JudgeError> {
-        let bundle = match source {
-            BundleSource::Inline(bundle) => bundle.clone(),
-            BundleSource::Digest(digest) => self.uploaded(digest).await?,
-        };
-        if let Some(fault) = bundle.faults(&self.limits).first() {
-            let path = if fault.path.is_empty() { String::new() } else { format!("{}: ", fault.path) };
-            return Err(reject(format!("{path}{}", fault.message)));
-        }
-        let digest = bundle.digest();
+        let draft = self.definitions.draft(source, comment, &self.limits).await?;
         let identity = Identity { project: head.project.clone(), ..Identity::default() };
-        if let Some(problem) = read_definition(&self.data, &identity, &bundle, &digest, command.role).invalid() {
-            return Err(reject(problem));
-        }
-        Ok(Draft { bundle, digest, comment: comment.to_owned() })
-    }
-
-    /// An upload by its digest; one that a version uses already is found in BUNDLES.
-    pub(crate) async fn uploaded(&self, digest: &Digest) -> Result<Bundle, JudgeError> {
-        // The canonical form codes binary files and escapes text, so that it is longer than what it holds.
-        let limit = self.limits.bytes.saturating_mul(2).saturating_add(1024 * 1024);
-        if let Some(bytes) = self.definitions.get_upload(digest, limit).await.map_err(judged)? {
-            return serde_json::from_slice(&bytes).map_err(|error| reject(format!("upload {digest} is no bundle: {error}")));
-        }
-        let kept = self.definitions.get_bundle(digest).await.map_err(judged)?;
-        kept.ok_or_else(|| reject(format!("there is no upload {digest}; uploads are kept for a day: upload the files again")))
-    }
-
-    /// The latest version before this command, also where this command wrote one already.
-    pub(super) async fn latest(&self, head: &StackHead, seq: u64) -> Result<u32, JudgeError> {
-        let mut latest = head.latest;
-        if latest > 0 {
-            let record = self.definitions.get_version(head.id, latest).await.map_err(judged)?;
-            if record.is_some_and(|record| record.command == seq) {
-                return Ok(latest.saturating_sub(1));
-            }
-        }
-        // VERSIONS is the truth: a head that was not written in time is behind it.
-        loop {
-            let next = latest.saturating_add(1);
-            match self.definitions.get_version(head.id, next).await.map_err(judged)? {
-                Some(record) if record.command != seq => latest = next,
-                Some(_) | None => return Ok(latest),
-            }
+        match read_definition(&self.data, &identity, &draft.bundle, &draft.digest, command.role).invalid() {
+            Some(problem) => Err(reject(problem)),
+            None => Ok(draft),
         }
     }
 
@@ -208,17 +181,6 @@ pub(crate) fn identity(head: &StackHead, version: u32, command: u64) -> Identity
 }
 
 /// An engine's error while judging: the command waits for the engine.
-/// Refuses a new version when somebody saved since its author looked.
-fn must_be_latest(head: &StackHead, expected: Option<u32>, latest: u32) -> Result<(), JudgeError> {
-    match expected.filter(|expected| *expected != latest) {
-        Some(expected) => Err(reject(format!(
-            "somebody else saved first: version {expected} was expected to be the latest of {}, and it is {latest}; look at what changed, and save again",
-            head.name
-        ))),
-        None => Ok(()),
-    }
-}
-
 fn away(error: EngineError) -> JudgeError {
     match error.class {
         Class::Wait | Class::Retry | Class::Replan => JudgeError::Transient(error.to_string()),

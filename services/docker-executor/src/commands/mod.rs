@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use orrery_contracts::bundle::BundleLimits;
 use orrery_contracts::{Bundle, Digest, Name, StackHead, VersionRecord};
-use orrery_queue::definitions::DefinitionError;
+use orrery_queue::definitions::{DefinitionError, Draft};
 use orrery_queue::{Accepted, Definitions, Executor, JudgeError, Run, RunError};
 
 use crate::definition::Desired;
@@ -68,13 +68,6 @@ pub struct Job {
     pub(crate) task: Task,
 }
 
-/// A version that does not exist yet.
-pub(crate) struct Draft {
-    pub(crate) bundle: Bundle,
-    pub(crate) digest: Digest,
-    pub(crate) comment: String,
-}
-
 /// A version that is to run, with its files.
 pub(crate) struct Ready {
     pub(crate) version: u32,
@@ -117,7 +110,7 @@ impl<E: Engine> Executor for DockerExecutor<E> {
 
 /// A definition error while judging: the broker's absence passes, everything else is told.
 pub(crate) fn judged(error: DefinitionError) -> JudgeError {
-    if error.is_transient() { JudgeError::Transient(error.to_string()) } else { reject(error.to_string()) }
+    error.into()
 }
 
 /// A rejection with these words.

@@ -171,6 +171,7 @@ impl Observer {
             cpus: info.ncpu.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
             memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
             at: now(),
+            accelerator: None,
         };
         let body = serde_json::to_vec(&marker).unwrap_or_default();
         self.publish(&subjects::observed(&self.host, "marker", "docker"), HeaderMap::new(), body).await

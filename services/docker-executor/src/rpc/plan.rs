@@ -80,7 +80,7 @@ impl<E: Engine> DockerExecutor<E> {
             }
             PlanTarget::Bundle(bundle) => Ok((next(head), bundle.clone(), bundle.digest())),
             PlanTarget::Upload(digest) => {
-                let bundle = self.uploaded(digest).await.map_err(judged)?;
+                let bundle = self.definitions.uploaded(digest, &self.limits).await.map_err(judged)?;
                 Ok((next(head), bundle, digest.clone()))
             }
         }

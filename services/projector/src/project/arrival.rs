@@ -1,14 +1,14 @@
 //! A message of COMMANDS: the command waits from now on, readable or not; what is wrong with it is its owner's to say.
 
-use orrery_contracts::command::{Glance, Target};
+use orrery_contracts::command::{Glance, Target, Versioning};
 use orrery_contracts::subjects::{API_PUBLISHER, parse_command};
-use orrery_contracts::{Action, CommandMessage, Digest, OnFailure, StackId};
+use orrery_contracts::{Action, CommandMessage, Digest, MachineId, OnFailure, StackId};
 
 use super::{Projection, Verdict};
 use crate::errors::ProjectError;
 use crate::message::Message;
 use crate::queries::commands::{self, Arrival};
-use crate::queries::stacks::{self, NewStack};
+use crate::queries::stacks::{self, Kind, NewStack};
 
 /// The host that new stacks live on until the event of their creation says it.
 const DEFAULT_HOST: &str = "local";
@@ -21,8 +21,10 @@ pub(super) async fn apply(to: &mut Projection<'_>, message: &Message) -> Result<
     let read = CommandMessage::read(&message.body).and_then(|command| Ok((command.actor_for(publisher)?, command)));
     let arrival = arrival(to, message, publisher, id, read.as_ref().ok().map(|(_, command)| command));
     commands::insert(to.db, &arrival).await?;
-    if let Ok((actor, CommandMessage { action: Action::StackCreate { .. }, target, .. })) = &read {
-        announce(to, message, publisher, actor.as_str(), target).await?;
+    if let Ok((actor, command)) = &read
+        && let Some(new) = creates(command, to, message.seq)
+    {
+        announce(to, message, publisher, actor.as_str(), &command.target, new).await?;
     } else if arrival.stack_id.is_none() {
         commands::resolve(to.db, message.seq).await?;
     }
@@ -35,11 +37,11 @@ fn arrival(to: &Projection<'_>, message: &Message, publisher: &str, id: &str, re
     let glance = Glance::at(&message.body);
     // Only the api speaks for others: nobody else's word decides who gets to see a command.
     let actor = if publisher == API_PUBLISHER { glance.actor } else { Some(publisher.to_owned()) };
-    let creates = read.is_some_and(|command| matches!(command.action, Action::StackCreate { .. }));
+    let creates = read.and_then(|command| creates(command, to, message.seq));
     let target = glance.target.as_deref().and_then(|target| Target::parse(target).ok());
     let (stack_id, target_name) = match target {
-        _ if creates => (Some(StackId::derive(to.installation, message.seq)), None),
-        Some(Target::Id(id)) => (Some(id), None),
+        _ if creates.is_some() => (creates.map(|(_, id)| id), None),
+        Some(Target::Id(id)) => (Some(StackId::new(id)), None),
         Some(Target::Own(name)) => (None, actor.clone().map(|owner| (owner, name.into()))),
         Some(Target::Of(owner, name)) => (None, Some((owner.into(), name.into()))),
         None => (None, None),
@@ -54,7 +56,7 @@ fn arrival(to: &Projection<'_>, message: &Message, publisher: &str, id: &str, re
         target_name,
         actor,
         stack_id,
-        version: read.and_then(|command| version(&command.action)),
+        version: read.and_then(|command| command.action.versioning()?.version()),
         on_failure: if releases { "release" } else { "hold" },
         sha256: Digest::of(&message.body).as_str().to_owned(),
         bytes: message.body.len() as u64,
@@ -86,29 +88,32 @@ pub(super) async fn bare(to: &mut Projection<'_>, message: &Message) -> Result<(
     Ok(())
 }
 
-const fn version(action: &Action) -> Option<u32> {
-    match action {
-        Action::StackCreate { .. } => Some(1),
-        Action::StackApply { version, .. } | Action::StackRollback { version, .. } => Some(*version),
-        Action::StackVersionCreate { .. }
-        | Action::StackDeploy { .. }
-        | Action::StackStart
-        | Action::StackStop
-        | Action::StackRestart
-        | Action::StackDelete { .. } => None,
+/// What a command makes, and under which id; none when it makes nothing that is versioned.
+fn creates(command: &CommandMessage, to: &Projection<'_>, seq: u64) -> Option<(Kind, StackId)> {
+    let Versioning::Create { .. } = command.action.versioning()? else { return None };
+    match command.action {
+        Action::Stack(_) => Some((Kind::Stack, StackId::derive(to.installation, seq))),
+        Action::Machine(_) => Some((Kind::Machine, StackId::new(MachineId::derive(to.installation, seq).uuid()))),
+        Action::Box(_) => None,
     }
 }
 
-/// Makes the stack addressable at once. For somebody else only on the word of the api, which has checked that he may: a
+/// Makes the stack or machine addressable at once. For somebody else only on the word of the api, which has checked that he may: a
 /// publisher's wish does not show among another's stacks.
-async fn announce(to: &mut Projection<'_>, message: &Message, publisher: &str, actor: &str, target: &Target) -> Result<(), ProjectError> {
+async fn announce(
+    to: &mut Projection<'_>,
+    message: &Message,
+    publisher: &str,
+    actor: &str,
+    target: &Target,
+    (kind, id): (Kind, StackId),
+) -> Result<(), ProjectError> {
     let (owner, name) = match target {
         Target::Own(name) => (actor, name.as_str()),
         Target::Of(owner, name) if owner.as_str() == actor || publisher == API_PUBLISHER => (owner.as_str(), name.as_str()),
         Target::Of(..) | Target::Id(_) => return Ok(()),
     };
-    let id = StackId::derive(to.installation, message.seq);
-    let new = NewStack { id, name, owner, project: name, host: DEFAULT_HOST, command: message.seq, at: message.at() };
+    let new = NewStack { kind, id, name, owner, project: name, host: DEFAULT_HOST, command: message.seq, at: message.at() };
     stacks::announced(to.db, new).await?;
     for command in commands::resolve_waiting(to.db, owner, name).await? {
         to.changes.command(command, Some(id));

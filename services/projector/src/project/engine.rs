@@ -5,7 +5,7 @@ use orrery_contracts::{Engine, EngineMarker};
 use super::{Projection, Verdict};
 use crate::errors::ProjectError;
 use crate::message::Message;
-use crate::queries::containers;
+use crate::queries::{containers, domains};
 
 pub(super) async fn apply(to: &mut Projection<'_>, message: &Message, host: &str, engine: &str) -> Result<Verdict, ProjectError> {
     let marker: EngineMarker = match serde_json::from_slice(&message.body) {
@@ -21,6 +21,11 @@ pub(super) async fn apply(to: &mut Projection<'_>, message: &Message, host: &str
     if engine == Engine::Docker.as_str() {
         for gone in containers::not_listed(to.db, host, marker.epoch).await? {
             to.changes.container_gone(&gone);
+        }
+    }
+    if engine == Engine::Libvirt.as_str() {
+        for machine in domains::not_listed(to.db, host, marker.epoch).await? {
+            to.changes.stack(machine);
         }
     }
     Ok(Verdict::Taken)

@@ -6,7 +6,9 @@
 mod arrival;
 mod cancel;
 mod container;
+mod domain;
 mod engine;
+mod machine;
 mod stack;
 mod step;
 mod transition;
@@ -70,7 +72,7 @@ impl Projection<'_> {
                 Some(EventSubject::Step(command)) => step::apply(self, message, command).await,
                 Some(EventSubject::Cancel(command)) => cancel::apply(self, message, command).await,
                 Some(EventSubject::Stack(id)) => stack::apply(self, message, id).await,
-                Some(EventSubject::Machine(_)) => Ok(Verdict::Passed("machines are not known to this release".into())),
+                Some(EventSubject::Machine(id)) => machine::apply(self, message, id).await,
                 None => Ok(Verdict::Passed("the subject is not known to this release".into())),
             },
         }
@@ -88,6 +90,8 @@ impl Projection<'_> {
         let tokens: Vec<&str> = message.subject.split('.').collect();
         match tokens.as_slice() {
             ["orrery", "observed", host, "container", id] => container::apply(self, message, host, id).await,
+            ["orrery", "observed", host, "machine", id] => domain::machine(self, message, host, id).await,
+            ["orrery", "observed", host, "box", name] => domain::boxed(self, message, host, name).await,
             ["orrery", "observed", host, "marker", engine] => engine::apply(self, message, host, engine).await,
             _ => Ok(Verdict::Passed("the subject is not known to this release".into())),
         }
@@ -101,8 +105,7 @@ pub fn needs_command(message: &Message) -> Option<u64> {
         Stream::Commands | Stream::Versions | Stream::Observed => None,
         Stream::Events => match parse_event(&message.subject)? {
             EventSubject::Transition(command) | EventSubject::Step(command) | EventSubject::Cancel(command) => Some(command),
-            EventSubject::Stack(_) => serde_json::from_slice(&message.body).ok().map(|Caused { seq }| seq),
-            EventSubject::Machine(_) => None,
+            EventSubject::Stack(_) | EventSubject::Machine(_) => serde_json::from_slice(&message.body).ok().map(|Caused { seq }| seq),
         },
     }
 }

@@ -6,7 +6,7 @@ use super::{Projection, Verdict};
 use crate::errors::ProjectError;
 use crate::message::Message;
 use crate::queries::commands;
-use crate::queries::stacks::{self, NewStack, NewVersion};
+use crate::queries::stacks::{self, Kind, NewStack, NewVersion};
 
 pub(super) async fn apply(to: &mut Projection<'_>, message: &Message, id: StackId) -> Result<Verdict, ProjectError> {
     let event: StackEvent = match serde_json::from_slice(&message.body) {
@@ -25,7 +25,7 @@ async fn changed(to: &mut Projection<'_>, event: &StackEvent) -> Result<(), Proj
     let StackEvent { stack_id: id, seq, at, ref change, .. } = *event;
     match change {
         StackChange::Created { name, owner, project, host } => {
-            let new = NewStack { id, name: name.as_str(), owner: owner.as_str(), project, host, command: seq, at };
+            let new = NewStack { kind: Kind::Stack, id, name: name.as_str(), owner: owner.as_str(), project, host, command: seq, at };
             stacks::created(to.db, new).await?;
             waiting_for(to, id).await?;
         }
@@ -51,7 +51,7 @@ async fn changed(to: &mut Projection<'_>, event: &StackEvent) -> Result<(), Proj
 }
 
 /// What waits with this stack's name means another stack now.
-async fn waiting_for(to: &mut Projection<'_>, id: StackId) -> Result<(), ProjectError> {
+pub(super) async fn waiting_for(to: &mut Projection<'_>, id: StackId) -> Result<(), ProjectError> {
     let Some(it) = stacks::named(to.db, id).await? else { return Ok(()) };
     for command in commands::resolve_waiting(to.db, &it.owner, &it.name).await? {
         let stack = commands::stack_of(to.db, command).await?;

@@ -190,7 +190,8 @@ pub async fn made_version(db: &mut PgConnection, seq: u64, version: u32) -> sqlx
     Ok(())
 }
 
-/// Finds the stack that a command's name means now: the one that exists, else the first whose create waits before it.
+/// Finds the stack or machine that a command's name means now: the one that exists, else the first whose create waits before it.
+/// A box has no row of its own.
 ///
 /// # Errors
 /// When the database is away or refuses.
@@ -199,6 +200,7 @@ pub async fn resolve(db: &mut PgConnection, seq: u64) -> sqlx::Result<()> {
         "UPDATE commands c SET stack_id = (
              SELECT s.id FROM stacks s
              WHERE s.owner = c.target_owner AND s.name = c.target_name AND s.deleted_at IS NULL
+               AND s.kind = CASE WHEN c.type LIKE 'machine.%' THEN 'machine' ELSE 'stack' END AND coalesce(c.type, '') NOT LIKE 'box.%'
                AND (NOT s.pending OR s.created_by < c.seq)
              ORDER BY s.pending, s.created_by, s.id LIMIT 1)
          WHERE c.seq = $1 AND c.target_name IS NOT NULL",
@@ -219,6 +221,8 @@ pub async fn resolve_waiting(db: &mut PgConnection, owner: &str, name: &str) -> 
          FROM (SELECT w.seq, (
                    SELECT s.id FROM stacks s
                    WHERE s.owner = w.target_owner AND s.name = w.target_name AND s.deleted_at IS NULL
+                     AND s.kind = CASE WHEN w.type LIKE 'machine.%' THEN 'machine' ELSE 'stack' END
+                     AND coalesce(w.type, '') NOT LIKE 'box.%'
                      AND (NOT s.pending OR s.created_by < w.seq)
                    ORDER BY s.pending, s.created_by, s.id LIMIT 1) AS id
                FROM commands w

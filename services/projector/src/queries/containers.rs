@@ -151,11 +151,11 @@ pub async fn all(db: &mut PgConnection) -> sqlx::Result<Vec<ContainerKey>> {
 /// When the database is away or refuses.
 pub async fn listed(db: &mut PgConnection, engine: &str, it: &EngineMarker) -> sqlx::Result<bool> {
     let done = sqlx::query!(
-        "INSERT INTO engines (host, engine, engine_version, api_version, cpus, memory, epoch, listed_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        "INSERT INTO engines (host, engine, engine_version, api_version, cpus, memory, epoch, listed_at, accelerator)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (host, engine) DO UPDATE
          SET engine_version = excluded.engine_version, api_version = excluded.api_version, cpus = excluded.cpus,
-             memory = excluded.memory, epoch = excluded.epoch, listed_at = excluded.listed_at
+             memory = excluded.memory, epoch = excluded.epoch, listed_at = excluded.listed_at, accelerator = excluded.accelerator
          WHERE engines IS DISTINCT FROM excluded",
         &storable(&it.host),
         &storable(engine),
@@ -164,7 +164,8 @@ pub async fn listed(db: &mut PgConnection, engine: &str, it: &EngineMarker) -> s
         i64::from(it.cpus),
         big(it.memory),
         big(it.epoch),
-        it.at.inner()
+        it.at.inner(),
+        storable_option(it.accelerator.as_deref())
     )
     .execute(db)
     .await?;

@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod containers;
+pub mod domains;
 pub mod feed;
 pub mod meta;
 pub mod offsets;

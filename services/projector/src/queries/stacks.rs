@@ -1,22 +1,42 @@
-//! Stacks and their versions.
+//! Stacks and machines, and their versions: both are versioned in one way, and lie in one table.
 
 use orrery_contracts::heads::ServiceExpectation;
-use orrery_contracts::{Desired, StackId, Time};
+use orrery_contracts::{Desired, MachineSummary, StackId, Time};
 use sqlx::PgConnection;
 
 use super::big;
 use crate::text::{storable, storable_json};
 
-/// A stack as its creation says it.
+/// What is versioned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A stack.
+    Stack,
+    /// A machine.
+    Machine,
+}
+
+impl Kind {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Stack => "stack",
+            Self::Machine => "machine",
+        }
+    }
+}
+
+/// A stack or machine as its creation says it.
 #[derive(Clone, Copy, Debug)]
 pub struct NewStack<'a> {
+    /// What it is.
+    pub kind: Kind,
     /// Its id.
     pub id: StackId,
     /// Its name.
     pub name: &'a str,
     /// Who owns it.
     pub owner: &'a str,
-    /// Its Compose project.
+    /// Its Compose project, or the name of its domain.
     pub project: &'a str,
     /// Its host.
     pub host: &'a str,
@@ -43,8 +63,8 @@ pub struct StackName {
 /// When the database is away or refuses.
 pub async fn announced(db: &mut PgConnection, new: NewStack<'_>) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO stacks (id, name, owner, project, host, pending, created_by, created_at, desired, latest, changed_by)
-         VALUES ($1, $2, $3, $4, $5, true, $6, $7, 'created', 0, $6)
+        "INSERT INTO stacks (id, name, owner, project, host, pending, created_by, created_at, desired, latest, changed_by, kind)
+         VALUES ($1, $2, $3, $4, $5, true, $6, $7, 'created', 0, $6, $8)
          ON CONFLICT (id) DO NOTHING",
         new.id.uuid(),
         new.name,
@@ -52,7 +72,8 @@ pub async fn announced(db: &mut PgConnection, new: NewStack<'_>) -> sqlx::Result
         new.project,
         new.host,
         big(new.command),
-        new.at.inner()
+        new.at.inner(),
+        new.kind.word()
     )
     .execute(db)
     .await?;
@@ -65,8 +86,8 @@ pub async fn announced(db: &mut PgConnection, new: NewStack<'_>) -> sqlx::Result
 /// When the database is away or refuses.
 pub async fn created(db: &mut PgConnection, new: NewStack<'_>) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO stacks (id, name, owner, project, host, pending, created_by, created_at, desired, latest, changed_by)
-         VALUES ($1, $2, $3, $4, $5, false, $6, $7, 'created', 0, $6)
+        "INSERT INTO stacks (id, name, owner, project, host, pending, created_by, created_at, desired, latest, changed_by, kind)
+         VALUES ($1, $2, $3, $4, $5, false, $6, $7, 'created', 0, $6, $8)
          ON CONFLICT (id) DO UPDATE
          SET name = excluded.name, owner = excluded.owner, project = excluded.project, host = excluded.host, pending = false,
              created_by = excluded.created_by, created_at = excluded.created_at
@@ -77,7 +98,8 @@ pub async fn created(db: &mut PgConnection, new: NewStack<'_>) -> sqlx::Result<(
         &storable(new.project),
         &storable(new.host),
         big(new.command),
-        new.at.inner()
+        new.at.inner(),
+        new.kind.word()
     )
     .execute(db)
     .await?;
@@ -182,6 +204,17 @@ pub async fn head_moved(
     )
     .execute(db)
     .await?;
+    Ok(())
+}
+
+/// Keeps what a machine's current version is, in short.
+///
+/// # Errors
+/// When the database is away or refuses.
+pub async fn summarised(db: &mut PgConnection, id: StackId, summary: Option<&MachineSummary>, command: u64) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE stacks SET summary = $2 WHERE id = $1 AND changed_by <= $3", id.uuid(), summary.map(storable_json), big(command))
+        .execute(db)
+        .await?;
     Ok(())
 }
 

@@ -14,6 +14,8 @@ pub async fn make_beside(db: &mut PgConnection) -> sqlx::Result<()> {
          CREATE TEMPORARY TABLE stacks (LIKE read.stacks INCLUDING ALL);
          CREATE TEMPORARY TABLE versions (LIKE read.versions INCLUDING ALL);
          CREATE TEMPORARY TABLE containers (LIKE read.containers INCLUDING ALL);
+         CREATE TEMPORARY TABLE domains (LIKE read.domains INCLUDING ALL);
+         CREATE TEMPORARY TABLE boxes (LIKE read.boxes INCLUDING ALL);
          CREATE TEMPORARY TABLE engines (LIKE read.engines INCLUDING ALL);",
     )
     .execute(db)
@@ -33,6 +35,8 @@ pub async fn swap(db: &mut PgConnection) -> sqlx::Result<()> {
          DELETE FROM read.stacks;     INSERT INTO read.stacks SELECT * FROM pg_temp.stacks;
          DELETE FROM read.versions;   INSERT INTO read.versions SELECT * FROM pg_temp.versions;
          DELETE FROM read.containers; INSERT INTO read.containers SELECT * FROM pg_temp.containers;
+         DELETE FROM read.domains;    INSERT INTO read.domains SELECT * FROM pg_temp.domains;
+         DELETE FROM read.boxes;      INSERT INTO read.boxes SELECT * FROM pg_temp.boxes;
          DELETE FROM read.engines;    INSERT INTO read.engines SELECT * FROM pg_temp.engines;",
     )
     .execute(db)

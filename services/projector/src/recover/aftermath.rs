@@ -8,7 +8,10 @@ use orrery_contracts::Bundle;
 use orrery_contracts::command::{Action, BundleSource, CommandMessage};
 use orrery_contracts::heads::Desired;
 use orrery_contracts::subjects::{self, EventSubject};
-use orrery_contracts::{Change, CommandState, Digest, StackChange, StackEvent, StackHead, StackId, Time, TransitionMessage, VersionRecord};
+use orrery_contracts::{
+    Change, CommandState, Digest, MachineChange, MachineEvent, MachineHead, MachineId, StackChange, StackEvent, StackHead, StackId, Time,
+    TransitionMessage, VersionRecord, Versioned,
+};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -89,7 +92,15 @@ impl Recovery<'_> {
 
     /// Heads that are missing or older than what the events say, and bundles that a command brought along.
     pub(super) async fn repair_definitions(&mut self) -> Result<(), RecoverError> {
-        for head in self.heads_by_events().await?.into_values() {
+        let (stacks, machines) = self.heads_by_events().await?;
+        for head in machines.into_values() {
+            let kept = self.definitions.machine_head(head.id).await?;
+            if kept.as_ref().is_none_or(|kept| kept.value.command < head.command) {
+                self.definitions.put_machine_head(&head, kept.map_or(0, |kept| kept.revision)).await?;
+                self.done.heads = self.done.heads.saturating_add(1);
+            }
+        }
+        for head in stacks.into_values() {
             let kept = self.definitions.stack_head(head.id).await?;
             if kept.as_ref().is_none_or(|kept| kept.value.command < head.command) {
                 self.definitions.put_stack_head(&head, kept.map_or(0, |kept| kept.revision)).await?;
@@ -99,22 +110,31 @@ impl Recovery<'_> {
         self.repair_bundles().await
     }
 
-    async fn heads_by_events(&self) -> Result<BTreeMap<StackId, StackHead>, RecoverError> {
-        let mut heads = BTreeMap::new();
+    async fn heads_by_events(&self) -> Result<(BTreeMap<StackId, StackHead>, BTreeMap<MachineId, MachineHead>), RecoverError> {
+        let (mut stacks, mut machines) = (BTreeMap::new(), BTreeMap::new());
         let ends = self.source.ends(Stream::Events).await?;
         if ends.is_empty() {
-            return Ok(heads);
+            return Ok((stacks, machines));
         }
         let mut events = self.read(Stream::Events, ends.first, ends.last);
         while let Some(event) = events.recv().await {
             let event = event?;
-            let Some(EventSubject::Stack(_)) = subjects::parse_event(&event.subject) else { continue };
-            let Ok(told) = serde_json::from_slice::<StackEvent>(&event.body) else { continue };
-            follow(&mut heads, told);
+            match subjects::parse_event(&event.subject) {
+                Some(EventSubject::Stack(_)) => {
+                    let Ok(told) = serde_json::from_slice::<StackEvent>(&event.body) else { continue };
+                    follow(&mut stacks, told);
+                }
+                Some(EventSubject::Machine(_)) => {
+                    let Ok(told) = serde_json::from_slice::<MachineEvent>(&event.body) else { continue };
+                    follow_machine(&mut machines, told);
+                }
+                Some(EventSubject::Transition(_) | EventSubject::Step(_) | EventSubject::Cancel(_)) | None => {}
+            }
         }
-        // A stack without a version was never made: its create ended in between.
-        heads.retain(|_, head: &mut StackHead| head.latest > 0);
-        Ok(heads)
+        // What has no version was never made: its create ended in between.
+        stacks.retain(|_, head: &mut StackHead| head.latest > 0);
+        machines.retain(|_, head: &mut MachineHead| head.latest > 0);
+        Ok((stacks, machines))
     }
 
     async fn repair_bundles(&mut self) -> Result<(), RecoverError> {
@@ -135,10 +155,41 @@ impl Recovery<'_> {
                     self.definitions.put_bundle(&bundle).await?;
                     self.done.bundles = self.done.bundles.saturating_add(1);
                 }
-                None => self.done.without_files.push(format!("stack {} version {}", version.stack_id, version.version)),
+                None => self.done.without_files.push(format!("{} version {}", whose(version.of), version.version)),
             }
         }
         Ok(())
+    }
+}
+
+/// The head of a machine that these events tell, as its executor would have written it.
+fn follow_machine(heads: &mut BTreeMap<MachineId, MachineHead>, told: MachineEvent) {
+    let MachineEvent { machine_id, seq, at, change, .. } = told;
+    if let MachineChange::Created { name, owner, domain, host } = change {
+        heads.entry(machine_id).or_insert(MachineHead {
+            id: machine_id,
+            name,
+            owner,
+            domain,
+            host,
+            latest: 0,
+            current: None,
+            desired: Desired::Created,
+            deleted: false,
+            converged: 0,
+            command: seq,
+            created_at: at,
+        });
+        return;
+    }
+    let Some(head) = heads.get_mut(&machine_id) else { return };
+    head.command = head.command.max(seq);
+    match change {
+        MachineChange::Created { .. } => {}
+        MachineChange::VersionCreated { version, .. } => head.latest = head.latest.max(version),
+        MachineChange::HeadMoved { current, .. } => (head.current, head.converged) = (current, seq),
+        MachineChange::DesiredChanged { desired } => head.desired = desired,
+        MachineChange::Deleted { .. } => head.deleted = true,
     }
 }
 
@@ -170,6 +221,13 @@ fn follow(heads: &mut BTreeMap<StackId, StackHead>, told: StackEvent) {
         StackChange::HeadMoved { current, .. } => (head.current, head.converged) = (current, seq),
         StackChange::DesiredChanged { desired } => head.desired = desired,
         StackChange::Deleted { .. } => head.deleted = true,
+    }
+}
+
+fn whose(of: Versioned) -> String {
+    match of {
+        Versioned::Stack(id) => format!("stack {id}"),
+        Versioned::Machine(id) => format!("machine {id}"),
     }
 }
 

@@ -2,7 +2,7 @@
 //! repaired from it.
 
 use bytes::Bytes;
-use orrery_contracts::{Engine, Installation, QueueMark, StackHead, StackId, subjects};
+use orrery_contracts::{BoxHead, Engine, Installation, MachineHead, MachineId, QueueMark, StackHead, StackId, subjects};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -66,10 +66,62 @@ impl Definitions {
     /// # Errors
     /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
     pub async fn stack_heads(&self) -> Result<Vec<Kept<StackHead>>, DefinitionError> {
-        let away = |reason: String| DefinitionError::Away { subject: "heads of stacks".into(), reason };
+        self.heads_below("stack.").await
+    }
+
+    /// A machine's head; none when there never was such a machine.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
+    pub async fn machine_head(&self, id: MachineId) -> Result<Option<Kept<MachineHead>>, DefinitionError> {
+        self.get_record(subjects::HEADS, &subjects::machine_key(id)).await
+    }
+
+    /// Every machine's head, the deleted ones' too.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
+    pub async fn machine_heads(&self) -> Result<Vec<Kept<MachineHead>>, DefinitionError> {
+        self.heads_below("machine.").await
+    }
+
+    /// Writes a machine's head, as [`Definitions::put_stack_head`] does a stack's.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Changed`] when it has another revision.
+    pub async fn put_machine_head(&self, head: &MachineHead, over: u64) -> Result<u64, DefinitionError> {
+        self.put_record(subjects::HEADS, &subjects::machine_key(head.id), head, over).await
+    }
+
+    /// A box's head; none when there never was such a box.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
+    pub async fn box_head(&self, name: &str) -> Result<Option<Kept<BoxHead>>, DefinitionError> {
+        self.get_record(subjects::HEADS, &subjects::box_key(name)).await
+    }
+
+    /// Every box's head, the removed ones' too.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
+    pub async fn box_heads(&self) -> Result<Vec<Kept<BoxHead>>, DefinitionError> {
+        self.heads_below("box.").await
+    }
+
+    /// Writes a box's head, as [`Definitions::put_stack_head`] does a stack's.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Changed`] when it has another revision.
+    pub async fn put_box_head(&self, head: &BoxHead, over: u64) -> Result<u64, DefinitionError> {
+        self.put_record(subjects::HEADS, &subjects::box_key(head.name.as_str()), head, over).await
+    }
+
+    async fn heads_below<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<Kept<T>>, DefinitionError> {
+        let away = |reason: String| DefinitionError::Away { subject: format!("heads below {prefix}"), reason };
         let keys = self.streams.keys(subjects::HEADS).await.map_err(away)?;
         let mut heads = Vec::new();
-        for key in keys.iter().filter(|key| key.starts_with("stack.")) {
+        for key in keys.iter().filter(|key| key.starts_with(prefix)) {
             heads.extend(self.get_record(subjects::HEADS, key).await?);
         }
         Ok(heads)

@@ -2,6 +2,7 @@
 //! and what it reads: uploads, rights. Every write may be repeated: what the command in hand wrote before counts as done.
 
 mod bundles;
+mod drafts;
 mod heads;
 mod policy;
 mod versions;
@@ -10,12 +11,13 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
-use orrery_contracts::{Digest, StackEvent, subjects};
+use orrery_contracts::{Digest, MachineEvent, StackEvent, subjects};
 use thiserror::Error;
 
 use crate::streams::{Item, Streams};
 
 pub use bundles::KEPT_LOG_BYTES;
+pub use drafts::{Draft, must_be_latest};
 pub use heads::Kept;
 pub use policy::PolicyWatch;
 
@@ -85,6 +87,15 @@ impl Definitions {
     /// [`DefinitionError::Away`].
     pub async fn tell(&self, event: &StackEvent) -> Result<u64, DefinitionError> {
         let subject = subjects::stack_event(event.stack_id);
+        self.store(&subject, HeaderMap::new(), encode(event)).await
+    }
+
+    /// The same of a machine.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Away`].
+    pub async fn tell_machine(&self, event: &MachineEvent) -> Result<u64, DefinitionError> {
+        let subject = subjects::machine_event(event.machine_id);
         self.store(&subject, HeaderMap::new(), encode(event)).await
     }
 

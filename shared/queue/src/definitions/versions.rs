@@ -1,6 +1,6 @@
 //! Versions: written once; the broker makes them immutable.
 
-use orrery_contracts::{StackId, VersionRecord, subjects};
+use orrery_contracts::{VersionRecord, Versioned, subjects};
 
 use super::{DefinitionError, Definitions, decode, encode};
 use crate::streams::expecting;
@@ -12,9 +12,9 @@ impl Definitions {
     /// # Errors
     /// [`DefinitionError::Taken`] when another command wrote this number.
     pub async fn put_version(&self, version: &VersionRecord) -> Result<VersionRecord, DefinitionError> {
-        let subject = subjects::stack_version(version.stack_id, version.version);
+        let subject = subjects::version(version.of, version.version);
         let Err(refusal) = self.store(&subject, expecting(0), encode(version)).await else { return Ok(version.clone()) };
-        match self.get_version(version.stack_id, version.version).await? {
+        match self.get_version(version.of, version.version).await? {
             Some(found) if found.command == version.command => Ok(found),
             Some(found) => Err(DefinitionError::Taken { subject, by: found.command }),
             None => Err(refusal),
@@ -25,8 +25,8 @@ impl Definitions {
     ///
     /// # Errors
     /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
-    pub async fn get_version(&self, stack: StackId, version: u32) -> Result<Option<VersionRecord>, DefinitionError> {
-        let subject = subjects::stack_version(stack, version);
+    pub async fn get_version(&self, of: impl Into<Versioned>, version: u32) -> Result<Option<VersionRecord>, DefinitionError> {
+        let subject = subjects::version(of.into(), version);
         let found = self.last(subjects::VERSIONS, &subject).await?;
         found.map(|found| decode(&subject, &found.body)).transpose()
     }

@@ -15,7 +15,7 @@ fn at() -> Time {
 
 fn version(stack: StackId, number: u32, command: u64) -> VersionRecord {
     VersionRecord {
-        stack_id: stack,
+        of: stack.into(),
         version: number,
         parent: None,
         author: "anna".parse().unwrap(),

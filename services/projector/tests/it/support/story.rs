@@ -143,7 +143,7 @@ impl Story {
             digest: Digest::of(&version.to_be_bytes()),
             files: Vec::new(),
         };
-        self.say(Stream::Versions, subjects::stack_version(id, version), json!({"version": version}).to_string());
+        self.say(Stream::Versions, subjects::version(id.into(), version), json!({"version": version}).to_string());
         self.became(id, seq, change)
     }
 
@@ -223,6 +223,7 @@ impl Story {
             cpus: 2,
             memory: 1 << 32,
             at: self.now(),
+            accelerator: None,
         };
         self.say(Stream::Observed, subjects::observed("local", "marker", "docker"), serde_json::to_vec(&marker).unwrap())
     }

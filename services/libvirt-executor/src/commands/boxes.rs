@@ -1,0 +1,266 @@
+//! Boxes: fetched with progress and resume, checked, and brought into the pool; removed when nobody uses them.
+
+use std::path::{Path, PathBuf};
+
+use futures::StreamExt as _;
+use orrery_contracts::command::{BoxFormat, BoxSource};
+use orrery_contracts::{BoxHead, Digest, ProgressLine};
+use orrery_queue::{JudgeError, Run, RunError, StepDone, StepFailure, StepHandle};
+use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncWriteExt as _;
+
+use super::heads::now;
+use super::judge::away;
+use super::{Import, LibvirtExecutor};
+use crate::converge::{Halt, Site, pool};
+use crate::definition::{Pool, box_volume};
+use crate::engine::{Act, Format, Hypervisor, NewVolume, Scope, Source};
+
+/// How many bytes come between two words of progress.
+const TELL_EVERY: u64 = 8 * 1024 * 1024;
+/// The first bytes of a qcow2 image (QEMU, docs/interop/qcow2.txt).
+const QCOW2: &[u8] = b"QFI\xfb";
+/// Where an ISO 9660 image has its mark, and the mark (ECMA-119, 8.1).
+const ISO: (usize, &[u8]) = (32769, b"CD001");
+
+/// A file that came, and what it is.
+struct Fetched {
+    file: PathBuf,
+    format: BoxFormat,
+    sha256: Digest,
+    size: u64,
+    capacity: u64,
+}
+
+impl<E: Hypervisor> LibvirtExecutor<E> {
+    /// The machines whose disks lie on a box, or that read it as it is: by the names of their domains.
+    pub(crate) async fn users_of(&self, head: &BoxHead) -> Result<Vec<String>, JudgeError> {
+        let observed =
+            self.engine.observe(&Scope { pool: Some(Pool::NAME.to_owned()), in_short: true, ..Scope::default() }).await.map_err(away)?;
+        let file = self.pool.file(&head.volume);
+        let over = observed.volumes.iter().filter(|volume| volume.backing.as_deref() == Some(file.as_str()));
+        let machines = self.definitions.machine_heads().await?;
+        let of = |volume: &str| {
+            machines.iter().find(|kept| crate::definition::is_of(kept.value.id, volume)).map(|kept| kept.value.domain.clone())
+        };
+        let mut users: Vec<String> = over.map(|volume| of(&volume.name).unwrap_or_else(|| volume.name.clone())).collect();
+        users.sort();
+        users.dedup();
+        Ok(users)
+    }
+
+    pub(super) async fn import(&self, import: Import, run: &Run) -> Result<String, RunError> {
+        let site = Site::new(self.engine.as_ref(), run);
+        site.take_up().await?;
+        let mut came = None;
+        let got = &mut came;
+        let work = |handle: StepHandle| async move {
+            let fetched = self.fetch(&import, &handle).await?;
+            let detail = format!("{} bytes, {}", fetched.size, fetched.format.as_str());
+            *got = Some((import, fetched));
+            Ok(StepDone::done(detail))
+        };
+        site.work("box.fetch", &run.command().message.target.to_string(), work).await?;
+        let Some((import, fetched)) = came else { return Err(RunError::failed("box", "nothing was fetched")) };
+        let volume = box_volume(import.name.as_str(), fetched.format);
+        self.bring_into_pool(&site, &volume, &fetched).await.map_err(|halt| match halt {
+            Halt::Run(error) => error,
+            Halt::Replan => RunError::failed("unstable", "the pool changes meanwhile; try again"),
+        })?;
+        let origin = match &import.source {
+            BoxSource::Url(url) => without_secrets(url),
+            BoxSource::Upload(_) => "upload".to_owned(),
+        };
+        let head = BoxHead {
+            name: import.name.clone(),
+            owner: import.owner,
+            host: self.host.clone(),
+            format: fetched.format,
+            volume,
+            sha256: fetched.sha256,
+            size: fetched.size,
+            capacity: fetched.capacity,
+            description: import.description,
+            origin,
+            imported_at: now(),
+            deleted: false,
+            command: run.command().seq,
+        };
+        self.write_box(&head).await?;
+        if let Err(error) = tokio::fs::remove_file(&fetched.file).await {
+            tracing::warn!("a download stays: {}: {error}", fetched.file.display());
+        }
+        Ok(format!("box {} imported: {}, {} bytes", head.name, head.format.as_str(), head.size))
+    }
+
+    async fn bring_into_pool(&self, site: &Site<'_, E>, volume: &str, fetched: &Fetched) -> Result<(), Halt> {
+        site.act(Pool::NAME, pool(&self.pool)).await?;
+        let (name, pool) = (volume.to_owned(), Pool::NAME.to_owned());
+        // The file itself is uploaded, header and all: the volume is as large as the file, whatever the image in it says.
+        let new = NewVolume { pool: pool.clone(), name: name.clone(), capacity: fetched.size, format: Format::Raw, backing: None };
+        site.act(volume, Act::CreateVolume(new)).await?;
+        let source = Source::File(fetched.file.clone());
+        site.act(volume, Act::Upload { pool, name, source, size: fetched.size }).await.map(drop)
+    }
+
+    pub(super) async fn remove_box(&self, head: BoxHead, run: &Run) -> Result<String, RunError> {
+        let site = Site::new(self.engine.as_ref(), run);
+        site.take_up().await?;
+        let act = Act::RemoveVolume { pool: Pool::NAME.to_owned(), name: head.volume.clone() };
+        match site.act(&head.volume, act).await {
+            Ok(_) | Err(Halt::Replan) => {}
+            Err(Halt::Run(error)) => return Err(error),
+        }
+        let name = head.name.clone();
+        self.write_box(&BoxHead { deleted: true, command: run.command().seq, ..head }).await?;
+        Ok(format!("box {name} removed"))
+    }
+
+    async fn fetch(&self, import: &Import, handle: &StepHandle) -> Result<Fetched, StepFailure> {
+        let url = match &import.source {
+            BoxSource::Url(url) => url,
+            BoxSource::Upload(digest) => {
+                return Err(StepFailure::new("no_upload", format!("there is no upload {digest}: give an address instead")));
+            }
+        };
+        let io = |what: &str, error: std::io::Error| StepFailure::new("files", format!("{what}: {error}"));
+        tokio::fs::create_dir_all(&self.downloads).await.map_err(|error| io("the folder of downloads cannot be made", error))?;
+        let file = self.downloads.join(format!("{}.part", Digest::of(url.as_bytes())));
+        download(url, &file, handle).await?;
+        let path = file.clone();
+        let looked =
+            tokio::task::spawn_blocking(move || look(&path)).await.map_err(|error| StepFailure::new("files", error.to_string()))?;
+        let (found, sha256, size, capacity) = looked.map_err(|error| io("the download cannot be read", error))?;
+        if let Some(wanted) = import.sha256.as_ref().filter(|wanted| **wanted != sha256) {
+            let _ = tokio::fs::remove_file(&file).await;
+            return Err(StepFailure::new(
+                "checksum",
+                format!("what came has SHA-256 {sha256}, and {wanted} was asked for; it was thrown away"),
+            ));
+        }
+        let format = import.format.unwrap_or(found);
+        if format == BoxFormat::Vagrant {
+            return Err(StepFailure::new(
+                "format",
+                "boxes of Vagrant are not part of this release: unpack it, and import its box.img as qcow2",
+            ));
+        }
+        if format == BoxFormat::Qcow2 && found != BoxFormat::Qcow2 {
+            return Err(StepFailure::new("format", "this is no qcow2 image; leave `format` out to have it found"));
+        }
+        Ok(Fetched { file, format, sha256, size, capacity })
+    }
+}
+
+/// Fetches an address into a file, going on where an earlier try ended.
+async fn download(url: &str, file: &Path, handle: &StepHandle) -> Result<(), StepFailure> {
+    let failed = |what: String| StepFailure::new("download", what);
+    let io = |error: std::io::Error| StepFailure::new("files", format!("{}: {error}", file.display()));
+    let mut out = tokio::fs::OpenOptions::new().create(true).append(true).open(file).await.map_err(io)?;
+    let have = out.metadata().await.map_err(io)?.len();
+    let client = reqwest::Client::builder()
+        .connect_timeout(std::time::Duration::from_secs(20))
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
+    let shown = without_secrets(url);
+    let mut request = client.get(url);
+    if have > 0 {
+        request = request.header(reqwest::header::RANGE, format!("bytes={have}-"));
+    }
+    let answer = request.send().await.map_err(|error| failed(format!("{shown} cannot be fetched: {}", error.without_url())))?;
+    let status = answer.status();
+    let mut done = have;
+    if status == reqwest::StatusCode::RANGE_NOT_SATISFIABLE {
+        return Ok(());
+    }
+    if !status.is_success() {
+        return Err(failed(format!("{shown} answers {status}")));
+    }
+    if have > 0 && status != reqwest::StatusCode::PARTIAL_CONTENT {
+        out.set_len(0).await.map_err(io)?;
+        done = 0;
+    }
+    let total = answer.content_length().map(|rest| rest.saturating_add(done));
+    let mut told = done;
+    let mut body = answer.bytes_stream();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|error| {
+            failed(format!("{shown} broke off after {done} bytes: {}; a retry goes on from there", error.without_url()))
+        })?;
+        out.write_all(&chunk).await.map_err(io)?;
+        done = done.saturating_add(u64::try_from(chunk.len()).unwrap_or_default());
+        if done.saturating_sub(told) >= TELL_EVERY {
+            told = done;
+            handle.progress(ProgressLine { text: "Downloading".to_owned(), source: Some(shown.clone()), current: Some(done), total }).await;
+        }
+    }
+    out.sync_all().await.map_err(io)
+}
+
+/// What a file is, its SHA-256, its size, and how much a disk made of it holds.
+fn look(file: &Path) -> std::io::Result<(BoxFormat, Digest, u64, u64)> {
+    use std::io::Read as _;
+    let mut read = std::fs::File::open(file)?;
+    let (mut hash, mut size, mut head) = (Sha256::new(), 0_u64, Vec::new());
+    let mut buffer = vec![0_u8; 1024 * 1024];
+    loop {
+        let n = read.read(&mut buffer)?;
+        let Some(bytes) = buffer.get(..n).filter(|bytes| !bytes.is_empty()) else { break };
+        if head.len() < 64 * 1024 {
+            head.extend_from_slice(bytes);
+        }
+        hash.update(bytes);
+        size = size.saturating_add(u64::try_from(n).unwrap_or_default());
+    }
+    let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = digest.parse().map_err(|error| std::io::Error::other(format!("{error}")))?;
+    let (format, capacity) = recognised(&head, size);
+    Ok((format, digest, size, capacity))
+}
+
+fn recognised(head: &[u8], size: u64) -> (BoxFormat, u64) {
+    if head.starts_with(QCOW2) {
+        let capacity = head.get(24..32).and_then(|bytes| bytes.try_into().ok()).map_or(size, u64::from_be_bytes);
+        return (BoxFormat::Qcow2, capacity);
+    }
+    let (at, mark) = ISO;
+    if head.get(at..at.saturating_add(mark.len())) == Some(mark) {
+        return (BoxFormat::Iso, size);
+    }
+    if head.get(510..512) == Some(&[0x55, 0xaa]) && size > 1024 * 1024 && head.get(514..518) != Some(b"HdrS") {
+        return (BoxFormat::Raw, size);
+    }
+    (BoxFormat::File, size)
+}
+
+/// An address as it may be shown: without a password in it, and without its query.
+fn without_secrets(url: &str) -> String {
+    let plain = url.split(['?', '#']).next().unwrap_or_default();
+    match plain.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
+        Some((scheme, (before, after))) if !before.contains('/') => format!("{scheme}://{after}"),
+        Some(_) | None => plain.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_what_may_be_secret() {
+        assert_eq!(without_secrets("https://anna:secret@host/box.qcow2?token=1#x"), "https://host/box.qcow2");
+        assert_eq!(without_secrets("https://host/a@b"), "https://host/a@b");
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_first_bytes() {
+        let mut qcow2 = QCOW2.to_vec();
+        qcow2.resize(24, 0);
+        qcow2.extend(10_u64.to_be_bytes());
+        assert_eq!(recognised(&qcow2, 3), (BoxFormat::Qcow2, 10));
+        assert_eq!(recognised(b"anything", 8), (BoxFormat::File, 8));
+        let mut iso = vec![0; 32769];
+        iso.extend(b"CD001");
+        assert_eq!(recognised(&iso, 99), (BoxFormat::Iso, 99));
+    }
+}

@@ -1,0 +1,112 @@
+//! Carrying commands of machines out. Effects on libvirt go through [`crate::converge`]; what they changed is told before the end.
+
+use std::time::Duration;
+
+use orrery_contracts::{Desired as Wanted, MachineChange, MachineHead, Name};
+use orrery_queue::definitions::Draft;
+use orrery_queue::{JudgeError, Run, RunError};
+
+use super::heads::told;
+use super::{LibvirtExecutor, MachineJob, Ready, Task};
+use crate::converge::{self, Apply, NOTHING, Site, lifecycle};
+use crate::definition::Identity;
+use crate::engine::Hypervisor;
+
+/// How long a guest may take to end where no definition says it.
+const GRACE: Duration = Duration::from_secs(60);
+
+impl<E: Hypervisor> LibvirtExecutor<E> {
+    pub(super) async fn execute_machine(&self, job: MachineJob, run: &Run) -> Result<String, RunError> {
+        let MachineJob { head, actor, task } = job;
+        let identity = self.whose(&head, run).await?;
+        let site = Site::new(self.engine.as_ref(), run);
+        match task {
+            Task::Create(draft) => self.create(run, head, &actor, &draft).await,
+            Task::Version(draft) => {
+                let (_, number) = self.new_version(run, head, &actor, &draft).await?;
+                Ok(format!("version {number} saved"))
+            }
+            Task::Apply { draft: None, ready } | Task::Start(ready) => self.apply(run, head, *ready).await,
+            Task::Apply { draft: Some(draft), ready } => {
+                let (head, number) = self.new_version(run, head, &actor, &draft).await?;
+                let summary = self.apply(run, head, *ready).await?;
+                Ok(format!("version {number} saved; {summary}"))
+            }
+            Task::Shutdown { grace_seconds } => {
+                let grace = grace_seconds.map_or(GRACE, Duration::from_secs);
+                let summary = lifecycle::shutdown(&site, &identity, grace).await?;
+                self.wanted(run, head, Wanted::Stopped).await.map(|()| summary)
+            }
+            Task::Stop => {
+                let summary = lifecycle::stop(&site, &identity).await?;
+                self.wanted(run, head, Wanted::Stopped).await.map(|()| summary)
+            }
+            Task::Reboot => lifecycle::reboot(&site, &identity).await,
+            Task::Suspend => lifecycle::suspend(&site, &identity).await,
+            Task::Resume => lifecycle::resume(&site, &identity).await,
+            Task::Snapshot { name, description } => lifecycle::snapshot(&site, &identity, &name, &description).await,
+            Task::Revert { name } => lifecycle::revert(&site, &identity, &name).await,
+            Task::Forget { name } => lifecycle::forget(&site, &identity, &name).await,
+            Task::Delete { disks } => {
+                let summary = lifecycle::delete(&site, &identity, GRACE, disks).await?;
+                self.tell(run, &head, MachineChange::Deleted { disks }).await?;
+                self.write_head(&MachineHead { deleted: true, command: run.command().seq, ..head }).await?;
+                self.changed.notify_one();
+                Ok(summary)
+            }
+        }
+    }
+
+    async fn create(&self, run: &Run, head: MachineHead, author: &Name, draft: &Draft) -> Result<String, RunError> {
+        let head = MachineHead { latest: 1, ..head };
+        let (name, owner, domain, host) = (head.name.clone(), head.owner.clone(), head.domain.clone(), head.host.clone());
+        self.tell(run, &head, MachineChange::Created { name, owner, domain, host }).await?;
+        self.write_version(run, &head, 1, author, draft).await?;
+        self.write_head(&head).await?;
+        Ok(format!("machine {} made with version 1", head.name))
+    }
+
+    async fn new_version(&self, run: &Run, head: MachineHead, author: &Name, draft: &Draft) -> Result<(MachineHead, u32), RunError> {
+        let seq = run.command().seq;
+        let before = self.definitions.patiently(|| self.definitions.latest_before(head.id.into(), head.latest, seq));
+        let number = told(before.await)?.saturating_add(1);
+        self.write_version(run, &head, number, author, draft).await?;
+        let head = MachineHead { latest: number, command: seq, ..head };
+        self.write_head(&head).await?;
+        Ok((head, number))
+    }
+
+    async fn apply(&self, run: &Run, head: MachineHead, ready: Ready) -> Result<String, RunError> {
+        let site = Site::new(self.engine.as_ref(), run);
+        let summary = converge::apply(&site, &Apply { desired: &ready.desired, old: ready.old.as_ref() }).await?;
+        // A first run that found nothing to do has changed nothing that anybody must hear of.
+        let known = head.current == Some(ready.version) && head.desired == Wanted::Running;
+        if run.run() == 1 && known && summary == NOTHING {
+            return Ok(summary);
+        }
+        let seq = run.command().seq;
+        let moved = MachineChange::HeadMoved { current: Some(ready.version), machine: Some(ready.desired.summary()) };
+        self.tell(run, &head, moved).await?;
+        self.tell(run, &head, MachineChange::DesiredChanged { desired: Wanted::Running }).await?;
+        let latest = head.latest.max(ready.version);
+        let current = Some(ready.version);
+        self.write_head(&MachineHead { latest, current, desired: Wanted::Running, converged: seq, command: seq, ..head }).await?;
+        self.changed.notify_one();
+        Ok(summary)
+    }
+
+    /// Whether the machine should run has changed.
+    async fn wanted(&self, run: &Run, head: MachineHead, desired: Wanted) -> Result<(), RunError> {
+        if head.current.is_none() {
+            return Ok(());
+        }
+        self.tell(run, &head, MachineChange::DesiredChanged { desired }).await?;
+        self.write_head(&MachineHead { desired, command: run.command().seq, ..head }).await
+    }
+
+    async fn whose(&self, head: &MachineHead, run: &Run) -> Result<Identity, RunError> {
+        self.known_installation().await?;
+        let identity = self.identity(head, head.current.unwrap_or_default(), run.command().seq).await;
+        identity.map_err(|error: JudgeError| RunError::failed("definitions", error.to_string()))
+    }
+}

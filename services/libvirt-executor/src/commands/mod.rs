@@ -1,0 +1,138 @@
+//! The commands of machines and boxes: judged against the world without any effect, then executed. What a command changes is
+//! written to VERSIONS and HEADS and told as events before its end; whatever this command wrote before counts as written.
+
+mod boxes;
+mod execute;
+mod heads;
+mod judge;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use orrery_contracts::command::{BoxFormat, BoxSource};
+use orrery_contracts::{BoxHead, BundleLimits, Digest, MachineHead, Name, Rejection};
+use orrery_queue::definitions::Draft;
+use orrery_queue::{Accepted, Definitions, Executor, JudgeError, Run, RunError};
+
+use crate::definition::{Desired, Pool};
+use crate::engine::Hypervisor;
+
+pub(crate) use heads::now;
+
+/// The libvirt-executor, as the queue knows it. Clones share everything.
+#[derive(Debug)]
+pub struct LibvirtExecutor<E> {
+    pub(crate) definitions: Definitions,
+    pub(crate) engine: Arc<E>,
+    pub(crate) limits: BundleLimits,
+    pub(crate) host: String,
+    pub(crate) pool: Pool,
+    /// Where downloads lie until they are in the pool.
+    pub(crate) downloads: PathBuf,
+    /// Told whenever a command has changed what boxes there are.
+    pub(crate) changed: Arc<tokio::sync::Notify>,
+}
+
+impl<E> Clone for LibvirtExecutor<E> {
+    fn clone(&self) -> Self {
+        Self {
+            definitions: self.definitions.clone(),
+            engine: Arc::clone(&self.engine),
+            limits: self.limits,
+            host: self.host.clone(),
+            pool: self.pool.clone(),
+            downloads: self.downloads.clone(),
+            changed: Arc::clone(&self.changed),
+        }
+    }
+}
+
+/// What judging found, and executing needs.
+pub enum Job {
+    /// Of a machine.
+    Machine(Box<MachineJob>),
+    /// Of a box that is to be imported.
+    Import(Box<Import>),
+    /// Of a box that is to be removed.
+    RemoveBox(Box<BoxHead>),
+}
+
+/// What is to be done with a machine.
+pub struct MachineJob {
+    pub(crate) head: MachineHead,
+    pub(crate) actor: Name,
+    pub(crate) task: Task,
+}
+
+/// A box on its way.
+pub struct Import {
+    pub(crate) name: Name,
+    pub(crate) owner: Name,
+    pub(crate) source: BoxSource,
+    pub(crate) format: Option<BoxFormat>,
+    pub(crate) sha256: Option<Digest>,
+    pub(crate) description: String,
+}
+
+/// A version that is to be converged to, and what the domain was made for.
+pub(crate) struct Ready {
+    pub(crate) version: u32,
+    pub(crate) desired: Desired,
+    pub(crate) old: Option<Desired>,
+}
+
+pub(crate) enum Task {
+    Create(Draft),
+    Version(Draft),
+    /// Makes the version first where there is a draft.
+    Apply {
+        draft: Option<Draft>,
+        ready: Box<Ready>,
+    },
+    Start(Box<Ready>),
+    Shutdown {
+        grace_seconds: Option<u64>,
+    },
+    Stop,
+    Reboot,
+    Suspend,
+    Resume,
+    Delete {
+        disks: bool,
+    },
+    Snapshot {
+        name: String,
+        description: String,
+    },
+    Revert {
+        name: String,
+    },
+    Forget {
+        name: String,
+    },
+}
+
+impl<E: Hypervisor> Executor for LibvirtExecutor<E> {
+    type Job = Job;
+
+    async fn judge(&self, command: &Accepted) -> Result<Job, JudgeError> {
+        self.judge_command(command).await
+    }
+
+    async fn execute(&self, job: Job, run: &Run) -> Result<String, RunError> {
+        match job {
+            Job::Machine(job) => self.execute_machine(*job, run).await,
+            Job::Import(import) => self.import(*import, run).await,
+            Job::RemoveBox(head) => self.remove_box(*head, run).await,
+        }
+    }
+
+    fn waiting_for(&self) -> Option<String> {
+        self.engine.away()
+    }
+}
+
+/// A rejection with these words.
+pub(crate) fn reject(words: impl Into<String>) -> JudgeError {
+    JudgeError::Rejected(Rejection(words.into()))
+}

@@ -1,0 +1,131 @@
+//! What is done to a machine without a new version: power, snapshots, and its end.
+
+use std::time::Duration;
+
+use orrery_queue::RunError;
+
+use super::site::{Halt, Site};
+use crate::definition::{Identity, Pool, is_of};
+use crate::engine::{Act, DomainRef, Hypervisor, Observed, Scope, Seen, State};
+
+fn run_error(halt: Halt) -> RunError {
+    match halt {
+        Halt::Run(error) => error,
+        Halt::Replan => RunError::failed("unstable", "libvirt has changed meanwhile; try again"),
+    }
+}
+
+/// One act on a domain that must be there; `already` says when there is nothing to do.
+async fn one<E: Hypervisor>(
+    site: &Site<'_, E>,
+    identity: &Identity,
+    act: impl FnOnce(DomainRef) -> Act,
+    already: impl FnOnce(&Seen) -> bool,
+    words: &str,
+) -> Result<String, RunError> {
+    site.take_up().await?;
+    let seen = look(site, identity).await?;
+    let seen = seen.ok_or_else(|| RunError::failed("no_domain", "the machine has no domain: apply a version first"))?;
+    if already(&seen) {
+        return Ok(super::NOTHING.to_owned());
+    }
+    let effect = site.act(&identity.domain, act(seen.domain)).await.map_err(run_error)?;
+    Ok(std::iter::once(words.to_owned()).chain(effect.warnings).collect::<Vec<_>>().join("; "))
+}
+
+async fn look<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity) -> Result<Option<Seen>, RunError> {
+    let uuid = identity.machine.uuid();
+    let observed = site.observe(&Scope { only: Some(uuid), ..Scope::default() }).await?;
+    Ok(observed.domain(uuid).cloned())
+}
+
+/// Asks the guest to end, and ends it when its time is over.
+pub(crate) async fn shutdown<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity, grace: Duration) -> Result<String, RunError> {
+    one(site, identity, |domain| Act::Shutdown { domain, grace }, |seen| !seen.state.is_up(), "the guest has ended").await
+}
+
+/// Ends the guest at once.
+pub(crate) async fn stop<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity) -> Result<String, RunError> {
+    one(site, identity, |domain| Act::Destroy { domain }, |seen| !seen.state.is_up(), "the guest was ended").await
+}
+
+/// Has the guest boot again.
+pub(crate) async fn reboot<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity) -> Result<String, RunError> {
+    one(site, identity, |domain| Act::Reboot { domain }, |_| false, "the guest boots again").await
+}
+
+/// Has the guest stand still.
+pub(crate) async fn suspend<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity) -> Result<String, RunError> {
+    one(site, identity, |domain| Act::Suspend { domain }, |seen| seen.state == State::Paused, "the guest stands still").await
+}
+
+/// Lets the guest go on.
+pub(crate) async fn resume<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity) -> Result<String, RunError> {
+    one(site, identity, |domain| Act::Resume { domain }, |seen| seen.state == State::Running, "the guest goes on").await
+}
+
+/// Keeps the machine as it is now.
+pub(crate) async fn snapshot<E: Hypervisor>(
+    site: &Site<'_, E>,
+    identity: &Identity,
+    name: &str,
+    description: &str,
+) -> Result<String, RunError> {
+    let act = |domain| Act::SnapshotCreate { domain, name: name.to_owned(), description: description.to_owned() };
+    let there = |seen: &Seen| site.run.run() > 1 && seen.snapshots.iter().any(|snapshot| snapshot.name == name);
+    one(site, identity, act, there, &format!("snapshot {name} made")).await
+}
+
+/// Has the machine be as it was.
+pub(crate) async fn revert<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity, name: &str) -> Result<String, RunError> {
+    one(site, identity, |domain| Act::SnapshotRevert { domain, name: name.to_owned() }, |_| false, &format!("as at snapshot {name}")).await
+}
+
+/// Forgets a snapshot.
+pub(crate) async fn forget<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity, name: &str) -> Result<String, RunError> {
+    let gone = |seen: &Seen| !seen.snapshots.iter().any(|snapshot| snapshot.name == name);
+    one(site, identity, |domain| Act::SnapshotDelete { domain, name: name.to_owned() }, gone, &format!("snapshot {name} forgotten")).await
+}
+
+/// Removes the machine; its disks only when told.
+pub(crate) async fn delete<E: Hypervisor>(
+    site: &Site<'_, E>,
+    identity: &Identity,
+    grace: Duration,
+    disks: bool,
+) -> Result<String, RunError> {
+    site.take_up().await?;
+    let observed = site.observe(&Scope::all(Pool::NAME)).await?;
+    if let Some(seen) = observed.domain(identity.machine.uuid()) {
+        let domain = seen.domain;
+        if seen.state.is_up() {
+            site.act(&identity.domain, Act::Shutdown { domain, grace }).await.map_err(run_error)?;
+        }
+        site.act(&identity.domain, Act::Undefine { domain }).await.map_err(run_error)?;
+    }
+    let released = release(site, identity, &observed).await;
+    released.map_err(run_error)?;
+    let own: Vec<&str> = observed.volumes.iter().map(|volume| volume.name.as_str()).filter(|name| is_of(identity.machine, name)).collect();
+    if !disks {
+        // The seed is made anew from the definition whenever it is needed.
+        let kept = own.iter().filter(|name| !name.contains(".seed-")).count();
+        let words = if kept == 0 { "no disks".to_owned() } else { format!("{kept} disk(s) stay in the pool") };
+        return Ok(format!("machine removed; {words}"));
+    }
+    for name in &own {
+        let act = Act::RemoveVolume { pool: Pool::NAME.to_owned(), name: (*name).to_owned() };
+        site.act(name, act).await.map_err(run_error)?;
+    }
+    Ok(format!("machine and {} volume(s) removed", own.len()))
+}
+
+/// Gives the addresses back that were reserved under the domain's name.
+async fn release<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity, observed: &Observed) -> Result<(), Halt> {
+    for network in &observed.networks {
+        for reservation in network.reservations.iter().filter(|reservation| reservation.name == identity.domain) {
+            let subject = format!("{} on {}", reservation.ip, network.name);
+            site.act(&subject, Act::Release { network: network.name.clone(), mac: reservation.mac.clone() }).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! Carries a plan out, step by step, and brings the old machine back when the new one cannot be had: a failed apply leaves the old
+//! machine running. Nothing here deletes a disk but [`lifecycle::delete`], when it is told to.
+
+pub(crate) mod lifecycle;
+mod ready;
+mod site;
+
+use std::time::Duration;
+
+use orrery_queue::RunError;
+
+use crate::definition::{Desired, Pool, Record};
+use crate::engine::{Act, DomainRef, Format, Hypervisor, NewVolume, Reservation, Scope, Source};
+use crate::plan::{self, Circumstances, DomainAction, Todo};
+
+pub(crate) use site::{Halt, Site};
+
+/// What an apply says that found everything as it should be.
+pub(crate) const NOTHING: &str = "nothing to do";
+/// How often libvirt may turn out different from what was observed before that is a failure.
+const ROUNDS: u32 = 6;
+/// The first pause before it is looked at again; each further one is twice as long.
+const SETTLING: Duration = Duration::from_millis(100);
+
+/// What an apply works with.
+pub(crate) struct Apply<'a> {
+    /// What is wanted.
+    pub(crate) desired: &'a Desired,
+    /// What the domain was made for, when it is known: what a failure brings back.
+    pub(crate) old: Option<&'a Desired>,
+}
+
+/// What happened to the domain so far, and with it what there is to bring back.
+#[derive(Clone, Debug, Default)]
+struct Done {
+    words: Vec<&'static str>,
+    touched: bool,
+    ran_before: bool,
+}
+
+/// Converges to a version. Answers one line for a person.
+///
+/// # Errors
+/// Why it could not be done; then the old machine runs again, unless the process ends or is stale.
+pub(crate) async fn apply<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>) -> Result<String, RunError> {
+    site.take_up().await?;
+    let mut done = Done::default();
+    match rounds(site, apply, &mut done).await {
+        Ok(()) if done.words.is_empty() => Ok(NOTHING.to_owned()),
+        Ok(()) => Ok(format!("machine {}", done.words.join(", "))),
+        Err(error @ (RunError::Failed(_) | RunError::Cancelled)) if done.touched => Err(bring_back(site, apply, &done, error).await),
+        Err(error) => Err(error),
+    }
+}
+
+async fn rounds<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, done: &mut Done) -> Result<(), RunError> {
+    for round in 0..ROUNDS {
+        let observed = site.observe(&Scope::all(Pool::NAME)).await?;
+        let todo = plan::plan(apply.desired, &observed, &Circumstances { old: apply.old.map(|old| &old.machine) });
+        if let Some(refusal) = todo.refusals.first() {
+            return Err(RunError::failed(refusal.code, refusal.message.clone()));
+        }
+        if todo.is_empty() {
+            return Ok(());
+        }
+        tracing::debug!(round, action = ?todo.domain, reason = todo.reason, "what is to be done");
+        if round == 0 {
+            site.show(&todo.shown(apply.desired)).await?;
+            done.ran_before = observed.domain(apply.desired.domain().uuid).is_some_and(|seen| seen.state.is_up());
+        }
+        match carry_out(site, apply, &todo, done).await {
+            Ok(()) => {}
+            Err(Halt::Replan) => tokio::time::sleep(SETTLING * 2_u32.pow(round)).await,
+            Err(Halt::Run(error)) => return Err(error),
+        }
+    }
+    Err(RunError::failed("unstable", "libvirt changes while it is being changed: something else works on this machine"))
+}
+
+async fn carry_out<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, todo: &Todo, done: &mut Done) -> Result<(), Halt> {
+    let desired = apply.desired;
+    around(site, desired, todo).await?;
+    let (domain, name) = (desired.domain(), desired.identity.domain.as_str());
+    match todo.domain {
+        DomainAction::Keep => {}
+        DomainAction::Start => start(site, desired, done, "started").await?,
+        DomainAction::Resume => {
+            site.act(name, Act::Resume { domain }).await?;
+            done.words.push("resumed");
+        }
+        DomainAction::Create => {
+            done.touched = true;
+            define(site, desired).await?;
+            start(site, desired, done, "created").await?;
+        }
+        DomainAction::Redefine => {
+            done.touched = true;
+            define(site, desired).await?;
+            let shares = desired.machine.shares.cpu.filter(|_| todo.changes.iter().any(|change| change.path == "shares.cpu"));
+            if let Some(shares) = shares {
+                site.act(name, Act::SetShares { domain, shares }).await?;
+            }
+            done.words.push("updated");
+        }
+        DomainAction::Restart => {
+            done.touched = true;
+            site.act(name, Act::Shutdown { domain, grace: desired.machine.stop_grace_period }).await?;
+            define(site, desired).await?;
+            grow(site, todo).await?;
+            start(site, desired, done, "restarted").await?;
+        }
+    }
+    if todo.domain != DomainAction::Restart {
+        grow(site, todo).await?;
+    }
+    if todo.autostart {
+        site.act(name, Act::SetAutostart { domain, on: desired.machine.autostart }).await?;
+    }
+    Ok(())
+}
+
+/// What a domain needs around it: pool, networks, volumes, seed, reserved addresses.
+async fn around<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, todo: &Todo) -> Result<(), Halt> {
+    if todo.pool {
+        site.act(Pool::NAME, pool(&Pool::from_env())).await?;
+    }
+    for name in &todo.networks {
+        let outside = desired.networks.get(name).copied().unwrap_or_default();
+        site.act(name, Act::EnsureNetwork { name: name.clone(), xml: network(name, outside) }).await?;
+    }
+    for volume in &todo.volumes {
+        site.act(&volume.name, Act::CreateVolume(volume.clone())).await?;
+    }
+    if let Some(seed) = desired.seed.as_ref().filter(|_| todo.seed) {
+        let size = u64::try_from(seed.image.len()).unwrap_or(u64::MAX);
+        let (pool, name) = (Pool::NAME.to_owned(), seed.volume.clone());
+        let new = NewVolume { pool: pool.clone(), name: name.clone(), capacity: size, format: Format::Raw, backing: None };
+        site.act(&name, Act::CreateVolume(new)).await?;
+        site.act(&name, Act::Upload { pool, name: name.clone(), source: Source::Bytes(seed.image.clone()), size }).await?;
+    }
+    for (network, reservation) in reservations(desired) {
+        if matches!(todo.domain, DomainAction::Create | DomainAction::Restart | DomainAction::Redefine) {
+            let subject = format!("{} on {network}", reservation.ip);
+            site.act(&subject, Act::Reserve { network, reservation }).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The pool that Orrery makes for itself.
+pub(crate) fn pool(pool: &Pool) -> Act {
+    Act::EnsurePool { name: Pool::NAME.to_owned(), path: pool.path.clone() }
+}
+
+async fn grow<E: Hypervisor>(site: &Site<'_, E>, todo: &Todo) -> Result<(), Halt> {
+    for (name, capacity) in &todo.grow {
+        site.act(name, Act::ResizeVolume { pool: Pool::NAME.to_owned(), name: name.clone(), capacity: *capacity }).await?;
+    }
+    Ok(())
+}
+
+/// Defines the domain, and writes down what libvirt made of it.
+async fn define<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) -> Result<(), Halt> {
+    let name = desired.identity.domain.as_str();
+    let record = desired.record();
+    site.act(name, Act::Define { kind: desired.domain().kind, xml: desired.xml(&record) }).await?;
+    taken(site, desired.domain(), name, record, false).await
+}
+
+/// What libvirt says now is what we meant.
+async fn taken<E: Hypervisor>(site: &Site<'_, E>, domain: DomainRef, name: &str, record: Record, back: bool) -> Result<(), Halt> {
+    let scope = Scope { only: Some(domain.uuid), ..Scope::default() };
+    let observed = site.observe(&scope).await?;
+    let Some(seen) = observed.domain(domain.uuid) else { return Err(Halt::Replan) };
+    let json = Record { taken: seen.hash.clone(), ..record }.json();
+    let act = Act::SetMetadata { domain, json };
+    if back { site.act_back(name, act).await } else { site.act(name, act).await }.map(drop)
+}
+
+async fn start<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, done: &mut Done, word: &'static str) -> Result<(), Halt> {
+    done.touched = true;
+    ready::start(site, desired).await?;
+    done.words.push(word);
+    Ok(())
+}
+
+/// The addresses that the definition reserves, by network.
+pub(crate) fn reservations(desired: &Desired) -> Vec<(String, Reservation)> {
+    use orrery_machine::model::Attachment;
+    let interfaces = desired.machine.networks.iter().enumerate();
+    let reserved = interfaces.filter_map(|(at, interface)| {
+        let (Attachment::Nat(network) | Attachment::Isolated(network)) = &interface.attachment else { return None };
+        let mac = interface.mac.unwrap_or_else(|| crate::definition::mac_of(desired.identity.machine, at)).to_string();
+        Some((network.clone(), Reservation { mac, ip: interface.address?.into(), name: desired.identity.domain.clone() }))
+    });
+    reserved.collect()
+}
+
+/// A network of libvirt that nobody has made yet. Its addresses follow from its name, so that two of them rarely meet.
+fn network(name: &str, outside: bool) -> String {
+    use sha2::Digest as _;
+    let digest = sha2::Sha256::digest(name.as_bytes());
+    let third = digest.first().copied().unwrap_or_default();
+    let forward = if outside { "<forward mode='nat'/>" } else { "" };
+    let escaped = crate::engine::escaped(name);
+    let net = if name == "default" { "192.168.122".to_owned() } else { format!("10.124.{third}") };
+    format!(
+        "<network><name>{escaped}</name>{forward}<ip address='{net}.1' netmask='255.255.255.0'>\
+         <dhcp><range start='{net}.128' end='{net}.254'/></dhcp></ip></network>"
+    )
+}
+
+/// The old machine as it was; answers why that was needed.
+async fn bring_back<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, done: &Done, error: RunError) -> RunError {
+    let back = match apply.old {
+        Some(old) => old_machine(site, old, done).await,
+        None => forget(site, apply.desired).await,
+    };
+    match back {
+        Ok(()) => error,
+        Err(Halt::Run(worse @ (RunError::Stale | RunError::ShuttingDown | RunError::BrokerAway))) => worse,
+        Err(Halt::Run(worse)) => {
+            RunError::failed("not_brought_back", format!("{error}; and the old machine could not be brought back: {worse}"))
+        }
+        Err(Halt::Replan) => RunError::failed(
+            "not_brought_back",
+            format!("{error}; and the old machine could not be brought back: libvirt changes meanwhile"),
+        ),
+    }
+}
+
+async fn old_machine<E: Hypervisor>(site: &Site<'_, E>, old: &Desired, done: &Done) -> Result<(), Halt> {
+    let (domain, name) = (old.domain(), old.identity.domain.as_str());
+    site.act_back(name, Act::Destroy { domain }).await?;
+    let record = old.record();
+    site.act_back(name, Act::Define { kind: domain.kind, xml: old.xml(&record) }).await?;
+    taken(site, domain, name, record, true).await?;
+    if done.ran_before {
+        site.act_back(name, Act::Start { domain, paused: false }).await?;
+    }
+    Ok(())
+}
+
+/// A domain that never came to be ready is not kept; its disks are.
+async fn forget<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) -> Result<(), Halt> {
+    let (domain, name) = (desired.domain(), desired.identity.domain.as_str());
+    site.act_back(name, Act::Destroy { domain }).await?;
+    site.act_back(name, Act::Undefine { domain }).await.map(drop)
+}

@@ -1,0 +1,146 @@
+//! The start of a domain, and the wait for what its definition calls ready.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use orrery_machine::model::Condition;
+use orrery_queue::{RunError, StepDone, StepFailure};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::site::{Halt, Site};
+use crate::definition::Desired;
+use crate::engine::{Act, Console, EngineError, Hypervisor, Outcome, Scope, Until};
+
+/// Between two tries of a port that does not answer yet.
+const AGAIN: Duration = Duration::from_millis(250);
+/// How long one try may take.
+const TRY: Duration = Duration::from_secs(3);
+/// How much of what a console says is kept for an error, in characters.
+const LAST_WORDS: usize = 2000;
+
+/// Starts the domain and waits until it is ready.
+pub(super) async fn start<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) -> Result<(), Halt> {
+    let (domain, name) = (desired.domain(), desired.identity.domain.as_str());
+    let console = match &desired.machine.ready.until {
+        // Before its first instruction, so that nothing of what it says is missed.
+        Condition::Console(_) => {
+            site.act(name, Act::Start { domain, paused: true }).await?;
+            let console = site.patiently(|| site.engine.console(domain), drop).await.map_err(|error| failed(name, &error))?;
+            site.act(name, Act::Resume { domain }).await?;
+            Some(console)
+        }
+        Condition::Running | Condition::Address | Condition::Agent | Condition::Tcp(_) => {
+            site.act(name, Act::Start { domain, paused: false }).await?;
+            None
+        }
+    };
+    site.work("machine.wait", name, |_| wait(site, desired, console)).await?;
+    Ok(())
+}
+
+fn failed(name: &str, error: &EngineError) -> Halt {
+    Halt::Run(RunError::failed(error.code, format!("{name}: {error}")))
+}
+
+async fn wait<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, console: Option<Console>) -> Result<StepDone, StepFailure> {
+    let deadline = Instant::now() + desired.machine.ready.timeout;
+    let waited = async {
+        match (&desired.machine.ready.until, console) {
+            (Condition::Running, _) => until(site, desired, Until::Running, deadline).await.map(|()| "it runs".to_owned()),
+            (Condition::Address, _) => until(site, desired, Until::Addressed, deadline).await.map(|()| "it has an address".to_owned()),
+            (Condition::Agent, _) => agent(site, desired, deadline).await,
+            (Condition::Tcp(port), _) => port_answers(site, desired, *port, deadline).await,
+            (Condition::Console(text), Some(console)) => says(desired, console, text, deadline).await,
+            (Condition::Console(_), None) => Err(StepFailure::new("console", "the console was not attached")),
+        }
+    };
+    tokio::select! {
+        biased;
+        waited = waited => waited.map(StepDone::done),
+        reason = site.run.interrupted() => Err(StepFailure::new("interrupted", reason.to_string())),
+    }
+}
+
+async fn until<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, what: Until, deadline: Instant) -> Result<(), StepFailure> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let name = &desired.identity.domain;
+    match site.patiently(|| site.engine.wait(desired.domain(), what, left), drop).await {
+        Ok(Outcome::Met) => Ok(()),
+        Ok(Outcome::Late) => Err(late(desired, "it is not what `ready` asks for")),
+        Ok(Outcome::Failed { code, why }) => Err(StepFailure::new(code, format!("{name} {why}"))),
+        Err(error) => Err(StepFailure::new(error.code, format!("{name}: {error}"))),
+    }
+}
+
+fn late(desired: &Desired, what: &str) -> StepFailure {
+    let seconds = desired.machine.ready.timeout.as_secs();
+    StepFailure::new(
+        "not_ready",
+        format!("{}: {what} after {seconds} s; look at its console, or give it more time (`ready.timeout`)", desired.identity.domain),
+    )
+}
+
+/// An address that somebody knows of the domain.
+async fn address<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) -> Option<IpAddr> {
+    let scope = Scope { only: Some(desired.domain().uuid), ..Scope::default() };
+    let observed = site.engine.observe(&scope).await.ok()?;
+    let reserved = super::reservations(desired).into_iter().map(|(_, reservation)| reservation.ip).next();
+    let seen = observed.domain(desired.domain().uuid)?;
+    let known = seen.addresses.iter().map(|address| address.ip).find(IpAddr::is_ipv4);
+    reserved.or(known)
+}
+
+async fn port_answers<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, port: u16, deadline: Instant) -> Result<String, StepFailure> {
+    until(site, desired, Until::Running, deadline).await?;
+    loop {
+        if let Some(ip) = address(site, desired).await
+            && let Ok(Ok(_)) = timeout(TRY, TcpStream::connect(SocketAddr::new(ip, port))).await
+        {
+            return Ok(format!("port {port} of {ip} answers"));
+        }
+        if Instant::now() >= deadline {
+            return Err(late(desired, &format!("port {port} does not answer")));
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// The agent tells addresses: one that it told shows that it answers.
+async fn agent<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, deadline: Instant) -> Result<String, StepFailure> {
+    use crate::engine::AddressSource;
+    until(site, desired, Until::Running, deadline).await?;
+    loop {
+        let scope = Scope { only: Some(desired.domain().uuid), ..Scope::default() };
+        let seen = site.engine.observe(&scope).await.ok();
+        let told = seen.as_ref().and_then(|observed| observed.domain(desired.domain().uuid));
+        if told.is_some_and(|seen| seen.addresses.iter().any(|address| address.source == AddressSource::Agent)) {
+            return Ok("its agent answers".to_owned());
+        }
+        if Instant::now() >= deadline {
+            return Err(late(desired, "its agent does not answer"));
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+async fn says(desired: &Desired, mut console: Console, text: &str, deadline: Instant) -> Result<String, StepFailure> {
+    let mut said = String::new();
+    loop {
+        match timeout_at(deadline, console.from_guest.recv()).await {
+            Ok(Some(bytes)) => said.push_str(&String::from_utf8_lossy(&bytes)),
+            Ok(None) => {
+                let failure = StepFailure::new("stopped", format!("{} has ended before it said {text:?}", desired.identity.domain));
+                return Err(failure.with_log(said.into_bytes()));
+            }
+            Err(_) => return Err(late(desired, &format!("its console did not say {text:?}")).with_log(said.into_bytes())),
+        }
+        if said.contains(text) {
+            return Ok(format!("its console says {text:?}"));
+        }
+        if said.len() > LAST_WORDS.saturating_mul(64) {
+            let from = said.len().saturating_sub(LAST_WORDS);
+            said = said.get(from..).map_or_else(String::new, str::to_owned);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What a version of a machine wants of libvirt: its domain, its volumes, its networks. Pure; whose it is comes from the head.
+
+mod names;
+mod record;
+mod seed;
+mod xml;
+
+use std::collections::BTreeMap;
+
+use orrery_contracts::command::BoxFormat;
+use orrery_contracts::machine::MachinePort;
+use orrery_contracts::{BoxHead, MachineId, MachineKind, MachineSummary};
+use orrery_machine::Machine;
+use orrery_machine::model::{Attachment, Backing as Behind, Forward, Mac, Source, Vm};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::engine::{Accelerator, Backing, BackingImage, DomainRef, Format, NewVolume};
+
+pub use names::{Pool, box_volume, disk_volume, is_of, mac_of};
+pub use record::Record;
+pub use seed::Seed;
+
+/// Whose a machine is, and which version and command are at work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The installation.
+    pub installation: Uuid,
+    /// The machine; the UUID of its domain too.
+    pub machine: MachineId,
+    /// Who owns it.
+    pub owner: String,
+    /// The name of its domain.
+    pub domain: String,
+    /// The version.
+    pub version: u32,
+    /// The command at work.
+    pub command: u64,
+}
+
+/// What a host gives to every machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Where volumes lie.
+    pub pool: Pool,
+    /// What runs guests.
+    pub accelerator: Accelerator,
+}
+
+/// What a version wants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// Whose it is.
+    pub identity: Identity,
+    /// The definition.
+    pub machine: Machine,
+    /// The disks of its own, the root disk first.
+    pub disks: Vec<NewVolume>,
+    /// Boxes that its domain reads as they are, by volume: a kernel, an ISO.
+    pub boxes: Vec<String>,
+    /// What cloud-init finds at the first boot.
+    pub seed: Option<Seed>,
+    /// The networks of libvirt that it is plugged into, and whether they lead outside.
+    pub networks: BTreeMap<String, bool>,
+    /// SHA-256 of the domain's definition without what is ours alone: equal is nothing to do.
+    pub definition: String,
+    xml: String,
+}
+
+/// Why a definition cannot be run here, with the path of what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The path in the definition.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Fault {
+    fn new(path: &str, message: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), message: message.into() }
+    }
+}
+
+impl Desired {
+    /// Its domain.
+    #[must_use]
+    pub const fn domain(&self) -> DomainRef {
+        DomainRef::vm(self.identity.machine.uuid())
+    }
+
+    /// The domain's definition, with our record beside it.
+    #[must_use]
+    pub fn xml(&self, record: &Record) -> String {
+        self.xml.replacen(xml::RECORD, &crate::engine::metadata_element(&record.json()), 1)
+    }
+
+    /// The record that goes with it, before libvirt has answered.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        Record::of(&self.identity, &self.definition)
+    }
+
+    /// What a list shows of it.
+    #[must_use]
+    pub fn summary(&self) -> MachineSummary {
+        let source = match self.machine.vm().map(|vm| &vm.source) {
+            Some(Source::Box { name }) => format!("box {name}"),
+            Some(Source::Iso { iso }) => format!("ISO {iso}"),
+            Some(Source::Kernel { kernel, .. }) => format!("kernel {kernel}"),
+            None => String::new(),
+        };
+        MachineSummary {
+            kind: MachineKind::Vm,
+            cpus: self.machine.vm().map_or(1, |vm| vm.cpus),
+            memory: self.machine.memory,
+            source,
+            ports: self.machine.ports.iter().map(port).collect(),
+            autostart: self.machine.autostart,
+        }
+    }
+}
+
+fn port(forward: &Forward) -> MachinePort {
+    MachinePort {
+        host_ip: forward.host_ip.map_or_else(|| "0.0.0.0".to_owned(), |ip| ip.to_string()),
+        host_port: forward.host,
+        guest_port: forward.guest,
+        protocol: forward.protocol.as_str().to_owned(),
+    }
+}
+
+/// Compiles a definition for a machine on this host, with the boxes that it has.
+///
+/// # Errors
+/// Everything that this host cannot give it.
+pub fn compile(machine: &Machine, identity: &Identity, host: &Host, boxes: &BTreeMap<String, BoxHead>) -> Result<Desired, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let Some(vm) = machine.vm() else {
+        let release = env!("CARGO_PKG_VERSION");
+        return Err(vec![Fault::new("kind", format!("system containers are not part of release {release}; nothing was done"))]);
+    };
+    if !machine.ports.is_empty() {
+        let release = env!("CARGO_PKG_VERSION");
+        faults.push(Fault::new(
+            "ports",
+            format!("ports that lead to a machine are not part of release {release}; reach the guest at its own address"),
+        ));
+    }
+    let macs: Vec<Mac> =
+        machine.networks.iter().enumerate().map(|(at, interface)| interface.mac.unwrap_or_else(|| mac_of(identity.machine, at))).collect();
+    let disks = disks(vm, identity, boxes, &mut faults);
+    let read = read_as_they_are(vm, boxes, &mut faults);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let seed = Seed::of(machine, identity, &macs);
+    let xml = xml::domain(&xml::Parts { machine, vm, identity, host, macs: &macs, disks: &disks, boxes: &read, seed: seed.as_ref() });
+    let definition = Sha256::digest(xml.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let networks = machine.networks.iter().filter_map(|interface| match &interface.attachment {
+        Attachment::Nat(name) => Some((name.clone(), true)),
+        Attachment::Isolated(name) => Some((name.clone(), false)),
+        Attachment::Bridge(_) | Attachment::User => None,
+    });
+    let boxes = read.into_values().collect();
+    Ok(Desired { identity: identity.clone(), machine: machine.clone(), disks, boxes, seed, networks: networks.collect(), definition, xml })
+}
+
+/// The disks of the machine's own; a volume that it only names is nobody's to make.
+fn disks(vm: &Vm, identity: &Identity, boxes: &BTreeMap<String, BoxHead>, faults: &mut Vec<Fault>) -> Vec<NewVolume> {
+    let mut made = Vec::new();
+    for disk in &vm.disks {
+        let name = disk_volume(identity.machine, &disk.name);
+        match &disk.backing {
+            Behind::Volume { .. } => {}
+            Behind::Empty { size } => {
+                made.push(NewVolume { pool: Pool::NAME.to_owned(), name, capacity: *size, format: Format::Qcow2, backing: None });
+            }
+            Behind::Overlay { size } => {
+                let Source::Box { name: wanted } = &vm.source else { continue };
+                let Some(found) = disk_box(wanted, boxes, faults) else { continue };
+                let least = found.capacity;
+                if size.is_some_and(|size| size < least) {
+                    let path = format!("disks.{}.size", disk.name);
+                    faults.push(Fault::new(&path, format!("the box {wanted} has {least} bytes, and a disk made of it cannot be smaller")));
+                    continue;
+                }
+                let format = if found.format == BoxFormat::Raw { Format::Raw } else { Format::Qcow2 };
+                let backing = Some(Backing { image: BackingImage::Volume(found.volume.clone()), format });
+                made.push(NewVolume { pool: Pool::NAME.to_owned(), name, capacity: size.unwrap_or(least), format: Format::Qcow2, backing });
+            }
+        }
+    }
+    made
+}
+
+fn disk_box<'a>(name: &str, boxes: &'a BTreeMap<String, BoxHead>, faults: &mut Vec<Fault>) -> Option<&'a BoxHead> {
+    let found = boxes.get(name);
+    match found.map(|found| found.format) {
+        Some(BoxFormat::Qcow2 | BoxFormat::Raw) => found,
+        Some(other) => {
+            faults.push(Fault::new("source.box", format!("the box {name} is of format {}, and a disk needs qcow2 or raw", other.as_str())));
+            None
+        }
+        None => {
+            faults.push(Fault::new("source.box", missing(name, boxes)));
+            None
+        }
+    }
+}
+
+fn missing(name: &str, boxes: &BTreeMap<String, BoxHead>) -> String {
+    let there: Vec<&str> = boxes.keys().map(String::as_str).collect();
+    match there.as_slice() {
+        [] => format!("there is no box {name}; import it first (`box.import`)"),
+        some => format!("there is no box {name}; there are {}. Import it first (`box.import`)", some.join(", ")),
+    }
+}
+
+/// The boxes that the domain reads as they are: by path in the definition, the volume.
+fn read_as_they_are(vm: &Vm, boxes: &BTreeMap<String, BoxHead>, faults: &mut Vec<Fault>) -> BTreeMap<&'static str, String> {
+    let wanted: Vec<(&'static str, &str, BoxFormat)> = match &vm.source {
+        Source::Box { .. } => Vec::new(),
+        Source::Iso { iso } => vec![("source.iso", iso, BoxFormat::Iso)],
+        Source::Kernel { kernel, initramfs, .. } => {
+            let initramfs = initramfs.as_deref().map(|name| ("source.initramfs", name, BoxFormat::File));
+            std::iter::once(("source.kernel", kernel.as_str(), BoxFormat::File)).chain(initramfs).collect()
+        }
+    };
+    let mut volumes = BTreeMap::new();
+    for (path, name, format) in wanted {
+        match boxes.get(name) {
+            Some(found) if found.format == format => {
+                volumes.insert(path, found.volume.clone());
+            }
+            Some(found) => {
+                let (has, needs) = (found.format.as_str(), format.as_str());
+                faults.push(Fault::new(path, format!("the box {name} is of format {has}, and {needs} is needed here")));
+            }
+            None => faults.push(Fault::new(path, missing(name, boxes))),
+        }
+    }
+    volumes
+}

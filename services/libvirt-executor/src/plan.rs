@@ -1,0 +1,216 @@
+//! What an apply has to do, from what is wanted and what there is. Pure.
+
+use orrery_contracts::{FieldChange, Plan, PlanAction, PlanKept, PlanNote};
+use orrery_machine::{Applies, Machine, applies_to, diff};
+
+use crate::definition::{Desired, Pool, Record};
+use crate::engine::{NewVolume, Observed, Seen, State};
+
+/// What the guest takes while it runs. The format says more (`applies_to`); whatever is not here takes another boot.
+const LIVE: [&str; 6] = ["description", "labels", "autostart", "ready", "stop_grace_period", "shares.cpu"];
+
+/// What is known besides.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Circumstances<'a> {
+    /// The definition that the domain was made for, when it is known.
+    pub old: Option<&'a Machine>,
+}
+
+/// What is to be done with the domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DomainAction {
+    /// It is as it should be, and runs.
+    Keep,
+    /// It is as it should be, and does not run.
+    Start,
+    /// It stands still, and should go on.
+    Resume,
+    /// There is none.
+    Create,
+    /// Its definition becomes another one, and the guest notices nothing.
+    Redefine,
+    /// Its definition becomes another one, and the guest boots again.
+    Restart,
+}
+
+/// Why an apply cannot be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// A stable code.
+    pub code: &'static str,
+    /// What is in the way, and what to do.
+    pub message: String,
+}
+
+/// Everything that an apply has to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Todo {
+    /// Whether the pool must be made first.
+    pub pool: bool,
+    /// Networks that are not there.
+    pub networks: Vec<String>,
+    /// Volumes that are not there.
+    pub volumes: Vec<NewVolume>,
+    /// Volumes that are too small, and how much they should hold.
+    pub grow: Vec<(String, u64)>,
+    /// Whether the seed disk must be made.
+    pub seed: bool,
+    /// What is to be done with the domain.
+    pub domain: DomainAction,
+    /// Why.
+    pub reason: String,
+    /// The fields that differ.
+    pub changes: Vec<FieldChange>,
+    /// Whether its start with the host is to be set.
+    pub autostart: bool,
+    /// What is in the way.
+    pub refusals: Vec<Refusal>,
+}
+
+/// Compares.
+#[must_use]
+pub fn plan(desired: &Desired, observed: &Observed, circumstances: &Circumstances<'_>) -> Todo {
+    let seen = observed.domain(desired.identity.machine.uuid());
+    let changes = fields(desired, circumstances);
+    let volumes: Vec<NewVolume> = desired.disks.iter().filter(|disk| observed.volume(&disk.name).is_none()).cloned().collect();
+    let grow = desired.disks.iter().filter(|disk| observed.volume(&disk.name).is_some_and(|there| there.capacity < disk.capacity));
+    let grow: Vec<(String, u64)> = grow.map(|disk| (disk.name.clone(), disk.capacity)).collect();
+    let (domain, reason) = match domain(desired, seen, &changes) {
+        (DomainAction::Keep | DomainAction::Redefine, _) if !grow.is_empty() && seen.is_some_and(|seen| seen.state.is_up()) => {
+            (DomainAction::Restart, "a disk grows, which it does while nobody uses it".to_owned())
+        }
+        decided => decided,
+    };
+    let seed = desired.seed.as_ref().is_some_and(|seed| !observed.volume(&seed.volume).is_some_and(|there| there.uploaded));
+    let down = |name: &&String| observed.network(name).is_none_or(|network| !network.active);
+    Todo {
+        pool: (!volumes.is_empty() || seed) && observed.volumes.is_empty(),
+        networks: desired.networks.keys().filter(down).cloned().collect(),
+        volumes,
+        grow,
+        seed,
+        domain,
+        reason,
+        autostart: seen.is_none_or(|seen| seen.autostart != desired.machine.autostart) && (seen.is_some() || desired.machine.autostart),
+        refusals: refusals(desired, observed, seen, &changes),
+        changes,
+    }
+}
+
+fn fields(desired: &Desired, circumstances: &Circumstances<'_>) -> Vec<FieldChange> {
+    let Some(old) = circumstances.old else { return Vec::new() };
+    let changes = diff(old, &desired.machine).into_iter();
+    changes.map(|change| FieldChange { path: change.path, from: change.from, to: change.to }).collect()
+}
+
+fn domain(desired: &Desired, seen: Option<&Seen>, changes: &[FieldChange]) -> (DomainAction, String) {
+    let Some(seen) = seen else { return (DomainAction::Create, "it does not exist".to_owned()) };
+    let record = Record::read(&seen.metadata);
+    let same = record.as_ref().is_some_and(|record| record.definition == desired.definition);
+    let untouched = record.as_ref().is_some_and(|record| record.taken.is_some() && record.taken == seen.hash);
+    let up = seen.state.is_up();
+    let live = |change: &FieldChange| LIVE.iter().any(|key| change.path == *key || change.path.starts_with(&format!("{key}.")));
+    let boots = changes.is_empty() || !changes.iter().all(live);
+    match (same, untouched) {
+        (true, true) if seen.state == State::Paused => (DomainAction::Resume, "it stands still".to_owned()),
+        (true, true) if up => (DomainAction::Keep, "it runs as the version says".to_owned()),
+        (true, true) => (DomainAction::Start, format!("it is {} ({})", seen.state.word(), seen.reason)),
+        (true, false) if up => (DomainAction::Restart, "its definition was changed outside of Orrery".to_owned()),
+        (true, false) => (DomainAction::Redefine, "its definition was changed outside of Orrery".to_owned()),
+        (false, _) if up && boots => (DomainAction::Restart, format!("{} take effect when it boots again", named(changes))),
+        (false, _) => (DomainAction::Redefine, format!("{} differ", named(changes))),
+    }
+}
+
+fn named(changes: &[FieldChange]) -> String {
+    let paths: Vec<&str> = changes.iter().take(3).map(|change| change.path.as_str()).collect();
+    match (paths.as_slice(), changes.len()) {
+        ([], _) => "parts of its definition".to_owned(),
+        (some, all) if all > some.len() => format!("{} and {} more", some.join(", "), all.saturating_sub(some.len())),
+        (some, _) => some.join(", "),
+    }
+}
+
+fn refusals(desired: &Desired, observed: &Observed, seen: Option<&Seen>, changes: &[FieldChange]) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    if let Some(other) = observed.others.iter().find(|other| other.name == desired.identity.domain && seen.is_none()) {
+        let message = format!("a domain named {} is there already, and Orrery did not make it; rename or remove it", other.name);
+        refusals.push(Refusal { code: "name_taken", message });
+    }
+    for change in changes.iter().filter(|_| seen.is_some()) {
+        let (code, message) = match applies_to(&change.path) {
+            Applies::Live | Applies::NextBoot => continue,
+            Applies::NewDisk => (
+                "new_disk",
+                format!(
+                    "{} differs, which takes a new disk, and what is on the old one would be lost: make another machine, or delete this one with its disks and apply again",
+                    change.path
+                ),
+            ),
+            Applies::Never => ("another_machine", format!("{} cannot change: make another machine", change.path)),
+        };
+        refusals.push(Refusal { code, message });
+    }
+    refusals
+}
+
+impl Todo {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let nothing_around = self.networks.is_empty() && self.volumes.is_empty() && self.grow.is_empty() && !self.seed && !self.autostart;
+        nothing_around && self.domain == DomainAction::Keep
+    }
+
+    /// As a person reads it.
+    #[must_use]
+    pub fn shown(&self, desired: &Desired) -> Plan {
+        let mut actions: Vec<PlanAction> = Vec::new();
+        let mut add = |action: &str, subject: &str, reason: String, changes: Vec<FieldChange>| {
+            let n = u32::try_from(actions.len()).unwrap_or(u32::MAX).saturating_add(1);
+            let after = (1..n).collect();
+            let (action, subject) = (action.to_owned(), subject.to_owned());
+            actions.push(PlanAction { n, action, subject, service: None, reason, changes, after });
+        };
+        if self.pool {
+            add("pool.ensure", Pool::NAME, "volumes need a place".to_owned(), Vec::new());
+        }
+        for network in &self.networks {
+            add("network.ensure", network, "it is not up".to_owned(), Vec::new());
+        }
+        for volume in &self.volumes {
+            let reason = if volume.backing.is_some() { "a disk over its box" } else { "an empty disk" };
+            add("volume.create", &volume.name, reason.to_owned(), Vec::new());
+        }
+        for (volume, capacity) in &self.grow {
+            add("volume.resize", volume, format!("it should hold {capacity} bytes"), Vec::new());
+        }
+        if let Some(seed) = desired.seed.as_ref().filter(|_| self.seed) {
+            add("volume.upload", &seed.volume, "cloud-init reads it at the first boot".to_owned(), Vec::new());
+        }
+        let subject = &desired.identity.domain;
+        let word = match self.domain {
+            DomainAction::Keep => None,
+            DomainAction::Start => Some("machine.start"),
+            DomainAction::Resume => Some("machine.resume"),
+            DomainAction::Create => Some("machine.create"),
+            DomainAction::Redefine => Some("machine.update"),
+            DomainAction::Restart => Some("machine.restart"),
+        };
+        if let Some(word) = word {
+            add(word, subject, self.reason.clone(), self.changes.clone());
+        }
+        if self.autostart {
+            let reason = if desired.machine.autostart { "it starts with the host" } else { "it does not start with the host" };
+            add("machine.autostart", subject, reason.to_owned(), Vec::new());
+        }
+        let kept = match self.domain {
+            DomainAction::Keep => vec![PlanKept { subject: subject.clone(), service: String::new(), reason: self.reason.clone() }],
+            DomainAction::Start | DomainAction::Resume | DomainAction::Create | DomainAction::Redefine | DomainAction::Restart => {
+                Vec::new()
+            }
+        };
+        let notes = self.refusals.iter().map(|refusal| PlanNote::error(refusal.message.clone())).collect();
+        Plan { empty: actions.is_empty(), actions, kept, notes }
+    }
+}

@@ -1,0 +1,50 @@
+//! The service: configuration from the environment, instruments, the queue and observations.
+//!
+//! A host without libvirt is no broken one: that libvirt does not answer stands in the heartbeat, and in readiness only while a
+//! command waits for it.
+
+use anyhow::Context as _;
+use orrery_contracts::{BundleLimits, Engine};
+use orrery_instruments::Instruments;
+use orrery_queue::serve::data_dir_from_env;
+use orrery_queue::{Broker, BrokerConfig, Definitions, ExecutorConfig, Report, serve};
+
+use crate::commands::LibvirtExecutor;
+use crate::definition::Pool;
+use crate::engine::LibvirtEngine;
+use crate::engine::libvirt::Uris;
+use crate::observe::Observer;
+
+/// The name in the data folder, in the broker and in figures.
+const SERVICE: &str = "libvirt-executor";
+
+/// Serves until it is told to stop: libvirt and the broker that the environment names.
+///
+/// # Errors
+/// When it cannot start, or cannot go on.
+pub async fn run() -> anyhow::Result<()> {
+    orrery_instruments::init_logs();
+    let shutdown = orrery_instruments::shutdown().context("signals cannot be listened to")?;
+    let mut instruments = Instruments::start(SERVICE)?;
+    let readiness = instruments.readiness().clone();
+    let broker = Broker::connect(&BrokerConfig::from_env(SERVICE)).await?;
+    let reported = readiness.clone();
+    let config = ExecutorConfig::from_env(Engine::Libvirt, &broker, Report::new(move |what, detail| reported.set(what, detail)));
+    let data_dir = data_dir_from_env();
+    instruments.listen(&data_dir, SERVICE)?;
+    tracing::info!(host = config.host, data = %data_dir.display(), "started");
+    let executor = LibvirtExecutor {
+        definitions: Definitions::new(broker.streams()),
+        engine: std::sync::Arc::new(LibvirtEngine::start(&Uris::from_env())),
+        limits: BundleLimits::default(),
+        host: config.host.clone(),
+        pool: Pool::from_env(),
+        downloads: data_dir.join("downloads"),
+        changed: std::sync::Arc::default(),
+    };
+    tokio::spawn(Observer { executor: executor.clone(), broker: broker.clone() }.run(shutdown.clone()));
+    readiness.started();
+    serve(config, executor, shutdown).await.context("the executor stopped")?;
+    tracing::info!("ended");
+    Ok(())
+}

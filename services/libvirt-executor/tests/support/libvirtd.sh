@@ -1,0 +1,52 @@
+#!/bin/sh
+# A libvirtd of a test's own, in name spaces of its own (mounts, processes, network): run by `unshare`, ended with it.
+# $1 is the folder that holds all its state, $2 `without-kvm` or `with-kvm`. It hears `kill` and `start`, and ends when nobody is there to say more.
+set -eu
+own=$1
+mount --make-rprivate /
+mount -t proc proc /proc
+
+# The devices of the own network are in the own /sys; the control groups stay the host's.
+mkdir -p "$own/cgroup"
+mount --rbind /sys/fs/cgroup "$own/cgroup"
+mount -t sysfs sysfs /sys
+mount --rbind "$own/cgroup" /sys/fs/cgroup
+# Control groups of both kinds at once confuse the container driver.
+if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi
+
+# Nothing of a libvirt that this machine has is seen or touched.
+for place in /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt /run/libvirt /run/dbus; do
+  mkdir -p "$own$place" "$place"
+  mount --bind "$own$place" "$place"
+done
+# Software emulation for everybody: where the device is there and does not work, libvirt would try it for a minute.
+if [ -e /dev/kvm ] && [ "$2" = without-kvm ]; then mount --bind /dev/null /dev/kvm; fi
+ip link set lo up
+
+printf '%s\n' 'auth_unix_rw = "none"' 'unix_sock_rw_perms = "0777"' 'host_uuid_source = "machine-id"' >/etc/libvirt/libvirtd.conf
+printf '%s\n' 'user = "root"' 'group = "root"' 'security_driver = "none"' >/etc/libvirt/qemu.conf
+if [ ! -s /etc/machine-id ]; then
+  printf '%s\n' 4f6d1f1c0c8a4d7e9b0a7c5d3e2f1a0b >"$own/machine-id"
+  [ -e /etc/machine-id ] || touch /etc/machine-id
+  mount --bind "$own/machine-id" /etc/machine-id
+fi
+dbus-daemon --system --fork --nopidfile
+virtlogd --daemon --pid-file /run/libvirt/virtlogd.pid
+
+start() {
+  libvirtd --daemon --pid-file /run/libvirt/libvirtd.pid
+  echo start
+}
+hear() {
+  while read -r word; do
+    case $word in
+      kill) kill -9 "$(cat /run/libvirt/libvirtd.pid)"; echo kill ;;
+      start) start ;;
+    esac
+  done
+}
+start
+exec 3<&0
+hear <&3 &
+# The first process of its name space inherits every orphan. It has to take note of their ends, or libvirt would wait for them.
+wait $!
