@@ -126,6 +126,10 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         let io = |what: &str, error: std::io::Error| StepFailure::new("files", format!("{what}: {error}"));
         tokio::fs::create_dir_all(&self.downloads).await.map_err(|error| io("the folder of downloads cannot be made", error))?;
         let file = self.downloads.join(format!("{}.part", Digest::of(url.as_bytes())));
+        if import.sha256.is_none() {
+            // What came before may be of another file by now, and nothing would tell: only a checksum lets a download go on.
+            let _ = tokio::fs::remove_file(&file).await;
+        }
         download(url, &file, handle).await?;
         let path = file.clone();
         let looked =
@@ -184,9 +188,7 @@ async fn download(url: &str, file: &Path, handle: &StepHandle) -> Result<(), Ste
     let mut told = done;
     let mut body = answer.bytes_stream();
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| {
-            failed(format!("{shown} broke off after {done} bytes: {}; a retry goes on from there", error.without_url()))
-        })?;
+        let chunk = chunk.map_err(|error| failed(format!("{shown} broke off after {done} bytes: {}", error.without_url())))?;
         out.write_all(&chunk).await.map_err(io)?;
         done = done.saturating_add(u64::try_from(chunk.len()).unwrap_or_default());
         if done.saturating_sub(told) >= TELL_EVERY {

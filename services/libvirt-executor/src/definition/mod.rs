@@ -154,7 +154,8 @@ pub fn compile(machine: &Machine, identity: &Identity, host: &Host, boxes: &BTre
     if !faults.is_empty() {
         return Err(faults);
     }
-    let seed = Seed::of(machine, identity, &macs);
+    let seed = Seed::of(machine, identity, &macs)
+        .map_err(|error| vec![Fault::new("cloud_init", format!("the seed disk cannot be made: {error}"))])?;
     let xml = xml::domain(&xml::Parts { machine, vm, identity, host, macs: &macs, disks: &disks, boxes: &read, seed: seed.as_ref() });
     let definition = Sha256::digest(xml.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let networks = machine.networks.iter().filter_map(|interface| match &interface.attachment {

@@ -25,21 +25,15 @@ pub struct Seed {
 
 impl Seed {
     /// The seed of a machine; none without a section `cloud_init`.
-    pub(super) fn of(machine: &Machine, identity: &Identity, macs: &[Mac]) -> Option<Self> {
+    pub(super) fn of(machine: &Machine, identity: &Identity, macs: &[Mac]) -> std::io::Result<Option<Self>> {
+        let Some(section) = machine.cloud_init() else { return Ok(None) };
         // cloud-init does its work again only for another instance.
-        let section = serde_json::to_vec(&machine.cloud_init()?).unwrap_or_default();
-        let instance = format!("{}-{}", identity.machine, short(&section));
-        let documents = cloud_init::documents(machine, &instance, macs)?;
-        let image = match image(&documents) {
-            Ok(image) => image,
-            Err(error) => {
-                tracing::error!("a seed disk cannot be made: {error}");
-                return None;
-            }
-        };
+        let instance = format!("{}-{}", identity.machine, short(&serde_json::to_vec(section).unwrap_or_default()));
+        let Some(documents) = cloud_init::documents(machine, &instance, macs) else { return Ok(None) };
+        let image = image(&documents)?;
         let told: Vec<u8> =
             [&documents.meta_data, &documents.user_data, &documents.network_config].into_iter().flatten().copied().collect();
-        Some(Self { volume: format!("{}.seed-{}.img", identity.machine, short(&told)), image: image.into() })
+        Ok(Some(Self { volume: format!("{}.seed-{}.img", identity.machine, short(&told)), image: image.into() }))
     }
 }
 

@@ -67,7 +67,7 @@ pub(crate) async fn backlog(orrery: &Installation, many: usize) -> anyhow::Resul
     let first = orrery.api.must_be_done(&first.id).await?;
     let took = between(first.started_at.context("it never ran")?, last.ended_at.context("it never ended")?);
     Ok(format!(
-        "\n{many} commands that find nothing to do, sent 16 at a time: carried out in order in {}, {:.0} a second, each with three messages that are on the disk \
+        "\n{many} commands that find nothing to do, sent 16 at a time: carried out in order in {}, {:.0} a second, each with two messages that are on the disk \
          before the next one begins, and a look at the engine.\n",
         short(took),
         many as f64 / took.as_secs_f64()
