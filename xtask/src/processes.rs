@@ -67,16 +67,17 @@ impl Identity {
     }
 }
 
-/// The start time of a process that is not a zombie: the 22nd field of its stat, counted after the name.
+/// The start time of a process that has not ended: the 22nd field of its stat, counted after the name (proc(5)).
+///
+/// A killed process is a zombie as soon as its first thread has ended; until the others have, it keeps its sockets, its
+/// locks and its files, so until then it lives.
 fn started(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let after_name = stat.rsplit_once(") ")?.1;
-    let mut fields = after_name.split(' ');
-    let state = fields.next()?;
-    if matches!(state, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
+    let fields: Vec<&str> = after_name.split(' ').collect();
+    let (state, threads, started) = (fields.first()?, fields.get(17)?, fields.get(19)?);
+    let ended = *state == "X" || (*state == "Z" && *threads == "1");
+    if ended { None } else { started.parse().ok() }
 }
 
 /// Whether any process has this folder as its working directory.

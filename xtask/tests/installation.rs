@@ -101,10 +101,14 @@ fn kill(pid: u64) {
     eventually(|| !runs(pid));
 }
 
-/// Whether this process still runs: it is there, and not a zombie that waits for somebody to take note of its end.
+/// Whether this process still runs: it is there, and not a zombie of one thread that waits for somebody to take note of
+/// its end. With more threads it still has its sockets.
 fn runs(pid: u64) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| {
+        let fields: Vec<&str> = fields.split(' ').collect();
+        fields[0] != "X" && (fields[0] != "Z" || fields[17] != "1")
+    })
 }
 
 fn eventually(condition: impl Fn() -> bool) {

@@ -71,6 +71,7 @@ pub async fn tell(api: Api, instruments: orrery_instruments::Readiness) {
         let pause = if now.ready { 2000 } else { 200 };
         tokio::select! {
             () = api.ending.cancelled() => return,
+            () = api.broker.changed() => {}
             () = tokio::time::sleep(Duration::from_millis(pause)) => {}
         }
     }

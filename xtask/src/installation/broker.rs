@@ -1,7 +1,6 @@
 //! The private broker: `orrery-nats` writes its configuration and makes its streams, this starts it.
 
-use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -16,7 +15,7 @@ use crate::shell;
 /// What `orrery-nats render` answers.
 #[derive(Deserialize)]
 struct Rendered {
-    config: std::path::PathBuf,
+    config: PathBuf,
     url: String,
 }
 
@@ -30,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) fn start(data: &Data, tool: &Path, server: &Path) -> Result<(Identity, String)> {
     let mut started = start_once(data, tool, server)?;
     for _ in 1..TRIES {
-        if listens(&started.0, &started.1) {
+        if listens(data, server, &started.0) {
             break;
         }
         say::step("nats", "did not stay; its port may have been taken this moment, so again");
@@ -39,28 +38,41 @@ pub(crate) fn start(data: &Data, tool: &Path, server: &Path) -> Result<(Identity
     Ok(started)
 }
 
-/// Whether this very process stays, and its port answers.
-pub(super) fn listens(broker: &Identity, url: &str) -> bool {
-    let address = url.rsplit("://").next().unwrap_or(url);
-    let deadline = Instant::now() + PATIENCE;
-    while broker.is_alive() && Instant::now() < deadline {
-        let answers = TcpStream::connect(address).is_ok();
-        std::thread::sleep(Duration::from_millis(30));
-        if answers {
-            return broker.is_alive();
-        }
-    }
-    broker.is_alive()
-}
-
 fn start_once(data: &Data, tool: &Path, server: &Path) -> Result<(Identity, String)> {
     let answer = shell::quiet(shell::command(tool).arg("--data-dir").arg(data.root()).arg("render"))
         .context("the broker's configuration could not be written")?;
     let Rendered { config, url } = serde_json::from_str(&answer).context("orrery-nats answered something strange")?;
+    Ok((run(data, server, &config, "nats")?, url))
+}
+
+/// Starts a broker that says when it listens.
+pub(super) fn run(data: &Data, server: &Path, config: &Path, log: &str) -> Result<Identity> {
+    let folder = ports_folder(data);
+    std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let mut command = shell::command(server);
-    command.arg("-c").arg(config);
-    let identity = processes::start_detached(&command, &data.log("nats"))?;
-    Ok((identity, url))
+    command.arg("-c").arg(config).arg("--ports_file_dir").arg(&folder);
+    processes::start_detached(&command, &data.log(log))
+}
+
+/// Waits until this very process listens, and says whether it does. It writes a file when it has its ports
+/// (`ports_file_dir` of nats-server); that something answers at the address proves nothing, it may be another broker.
+pub(super) fn listens(data: &Data, server: &Path, broker: &Identity) -> bool {
+    let name = server.file_name().unwrap_or_default().to_string_lossy();
+    let file = ports_folder(data).join(format!("{name}_{}.ports", broker.pid));
+    let deadline = Instant::now() + PATIENCE;
+    while broker.is_alive() && Instant::now() < deadline {
+        if file.exists() {
+            // Only this once: one that is killed leaves it behind.
+            let _ = std::fs::remove_file(&file);
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    broker.is_alive()
+}
+
+fn ports_folder(data: &Data) -> PathBuf {
+    data.file("nats/ports")
 }
 
 /// Makes the streams and buckets, or checks them.

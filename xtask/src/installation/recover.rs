@@ -14,7 +14,7 @@ use super::record::Record;
 use super::services::{self, Built};
 use super::{broker, down, start};
 use crate::folders::Data;
-use crate::processes::{self, Identity};
+use crate::processes::Identity;
 use crate::say;
 use crate::shell;
 use crate::tools::Tools;
@@ -59,18 +59,16 @@ fn put_back(data: &Data, tools: &Tools, built: &Built) -> Result<String> {
     let tool = built.program("orrery-nats");
     let answer = shell::quiet(of(&tool, data).arg("prepare-recovery")).context("the recovery's broker could not be configured")?;
     let prepared: Prepared = serde_json::from_str(&answer).context("orrery-nats answered something strange")?;
-    let mut server = shell::command(&tools.nats_server);
-    server.arg("-c").arg(&prepared.config);
-    let broker = processes::start_detached(&server, &data.log("recovery"))?;
-    let said = recovered(data, built, &broker, &prepared);
-    broker.end(Signal::TERM, PATIENCE)?;
+    let server = broker::run(data, &tools.nats_server, &prepared.config, "recovery")?;
+    let said = recovered(data, tools, built, &server, &prepared);
+    server.end(Signal::TERM, PATIENCE)?;
     shell::quiet(of(&tool, data).arg("clear-recovery"))?;
     said
 }
 
-fn recovered(data: &Data, built: &Built, broker: &Identity, prepared: &Prepared) -> Result<String> {
+fn recovered(data: &Data, tools: &Tools, built: &Built, server: &Identity, prepared: &Prepared) -> Result<String> {
     anyhow::ensure!(
-        broker::listens(broker, &prepared.url),
+        broker::listens(data, &tools.nats_server, server),
         "the broker does not open its store; its last words are in {}",
         data.log("recovery").display()
     );

@@ -57,6 +57,14 @@ impl Broker {
         }
     }
 
+    /// Waits until the broker went away or came back.
+    pub async fn changed(&self) {
+        let mut link = self.link.link();
+        link.mark_unchanged();
+        // An error means that the process is ending.
+        let _ = link.changed().await;
+    }
+
     async fn connected(&self, deadline: Instant) -> Answer<()> {
         timeout_at(deadline, self.link.connected()).await.map(drop).map_err(|_| away("it did not come back within ten seconds"))
     }
