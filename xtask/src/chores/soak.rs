@@ -132,23 +132,29 @@ impl Soak {
         let seed = self.seed.unwrap_or_else(fresh_seed);
         let wanted = |sweep: &&Sweep| self.sweep.as_deref().is_none_or(|name| name == sweep.name);
         ensure!(SWEEPS.iter().any(|sweep| wanted(&sweep)), "there is no such sweep: {}", SWEEPS.map(|sweep| sweep.name).join(", "));
-        let path = folders::repository().join("docs/soak.md");
-        let before = std::fs::read_to_string(&path).unwrap_or_default();
-        let mut text = String::from(
-            "# The long sweeps\n\nWritten by `cargo xtask soak`. Each sweep is a test that `cargo xtask test` runs in a bounded sample.\n",
-        );
-        for sweep in &SWEEPS {
-            let section = if wanted(&sweep) {
-                sweep.run(&nextest, &tools, seed)?
-            } else {
-                report::section_of(&before, sweep.name).unwrap_or_else(|| sweep.section("Not run yet."))
-            };
-            text.push_str(&section);
+        for sweep in SWEEPS.iter().filter(wanted) {
+            let section = sweep.run(&nextest, &tools, seed)?;
+            write_report(sweep.name, &section)?;
         }
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        say::step("soak", &format!("the report is in {}", path.display()));
         Ok(())
     }
+}
+
+/// Writes the report anew with this section in it, after each sweep: what had come to its end is kept when the next finds
+/// something.
+fn write_report(name: &str, section: &str) -> Result<()> {
+    let path = folders::repository().join("docs/soak.md");
+    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    let mut text = String::from(
+        "# The long sweeps\n\nWritten by `cargo xtask soak`. Each sweep is a test that `cargo xtask test` runs in a bounded sample.\n",
+    );
+    for sweep in &SWEEPS {
+        let kept = || report::section_of(&before, sweep.name).unwrap_or_else(|| sweep.section("Not run yet."));
+        text.push_str(&if sweep.name == name { section.to_owned() } else { kept() });
+    }
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    say::step("soak", &format!("{name}: the report is in {}", path.display()));
+    Ok(())
 }
 
 impl Sweep {
