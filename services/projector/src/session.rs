@@ -86,6 +86,9 @@ fn detail(error: &sqlx::Error) -> String {
 async fn session(database_url: &str, broker: &Broker, report: &Report) -> Result<std::convert::Infallible, ProjectError> {
     let mut db = database::connect(database_url, Place::Live).await?;
     let known = meta::installation(&mut db).await?;
+    if feed::belongs_to_this_server(&mut db).await? {
+        tracing::info!("the database's server was started since the feed of changes was begun: it begins anew");
+    }
     report.has(DATABASE);
     let connection = tokio::select! {
         connection = broker.connected() => connection,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use orrery_contracts::{StackStatus, Status};
 use orrery_tests::installation::Form;
+use orrery_tests::live::Live;
 use orrery_tests::publisher::Publisher;
 use orrery_tests::wait::until_equal;
 use orrery_tests::{Installation, Service};
@@ -73,12 +74,21 @@ async fn an_older_copy_of_the_database_catches_up() -> anyhow::Result<()> {
     orrery.postgres.start_again()?;
     made_by_publisher(&ci, &after, free_port(), "after").await?;
     runs(&orrery, &after).await?;
+    let mut open_page = Live::open(&orrery.api, "/events", None).await?;
+    orrery.api.done(&format!("/stacks/{before}/stop"), json!({})).await?;
+    let seen = open_page.until(SOON, |event| event.kind == "command" && event.data["status"] == "DONE").await?;
+    let place = seen.last().context("an event")?.id.clone();
 
     orrery.postgres.kill()?;
     orrery.postgres.restore_copy()?;
     orrery.postgres.start_again()?;
     runs(&orrery, &after).await?;
     the_database_has_every_message(&orrery).await?;
+    // Its numbers went back with it, and have been given out again meanwhile: whoever has one loads again.
+    open_page.until(SOON, |event| event.kind == "reset").await?;
+    let mut opened_again = Live::open(&orrery.api, "/events", Some(&place)).await?;
+    let told = opened_again.until(SOON, |event| event.kind == "reset").await?;
+    ensure!(told.len() == 1, "before it was told to load again it was told {told:#?}");
     let stopped = orrery.api.done(&format!("/stacks/{after}/stop"), json!({})).await?;
     ensure!(stopped.status == Status::Done);
     a_rebuild_changes_nothing(&mut orrery).await?;

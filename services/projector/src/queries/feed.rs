@@ -3,7 +3,7 @@
 //! **Invariant:** whoever writes the read model holds the row of the feed's head from the beginning of his transaction to
 //! its end, so there is one writer at a time, and a number is visible only after every smaller one.
 
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use super::{big, unsigned};
 use crate::changes::Entry;
@@ -106,6 +106,26 @@ pub async fn prune(db: &mut PgConnection, head: Head) -> sqlx::Result<u64> {
     .execute(db)
     .await?;
     Ok(done.rows_affected())
+}
+
+/// Begins the feed anew when the server was started since it was begun: an older copy of the database may have been put back
+/// meanwhile, and would give out its numbers a second time. Answers whether it did.
+///
+/// # Errors
+/// When the database is away or refuses.
+pub async fn belongs_to_this_server(db: &mut PgConnection) -> sqlx::Result<bool> {
+    let mut tx = db.begin().await?;
+    lock(&mut tx).await?;
+    let same =
+        sqlx::query_scalar!(r#"SELECT server_started IS NOT DISTINCT FROM pg_postmaster_start_time() AS "same!" FROM meta.feed_head"#)
+            .fetch_one(&mut *tx)
+            .await?;
+    if !same {
+        begin_again(&mut tx).await?;
+        sqlx::query!("UPDATE meta.feed_head SET server_started = pg_postmaster_start_time()").execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    Ok(!same)
 }
 
 /// Empties the feed under a new generation: whoever followed it loads again.
