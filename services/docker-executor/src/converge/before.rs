@@ -44,6 +44,11 @@ pub struct Was {
 }
 
 impl Before {
+    /// The ids of what ran.
+    pub(super) fn up(&self) -> BTreeSet<String> {
+        self.containers.iter().filter(|was| was.up).map(|was| was.id.clone()).collect()
+    }
+
     /// What there is now, without what broken commands left. What they stopped counts as up when the stack should run, and
     /// neither that nor what a stop stopped has failed.
     #[must_use]
@@ -68,14 +73,13 @@ impl Before {
         }
     }
 
-    /// What an earlier run of this attempt wrote down.
+    /// What an earlier run of this attempt wrote down. One that died while it wrote is no witness; the next one's word counts.
     #[must_use]
     pub fn read(steps: &[StepRecord]) -> Option<Self> {
-        let written = steps.iter().find(|step| step.action == ACTION)?;
-        match &written.state {
+        steps.iter().filter(|step| step.action == ACTION).find_map(|written| match &written.state {
             StepState::Ended { output: Some(output), .. } => serde_json::from_value(output.clone()).ok(),
             StepState::Ended { output: None, .. } | StepState::Open => None,
-        }
+        })
     }
 }
 

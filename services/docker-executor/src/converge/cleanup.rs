@@ -26,9 +26,9 @@ pub(super) fn needed(todo: &Todo) -> bool {
     !todo.removals.is_empty() || !todo.stale_networks.is_empty() || todo.slots.iter().any(|slot| slot.what == SlotAction::Replace)
 }
 
-/// Writes down that every gate has passed, before anything goes that would be needed on the way back.
-pub(super) async fn commit<E: Engine, L: Ledger>(site: &Site<'_, E, L>, identity: &Identity) -> Result<(), Halt> {
-    let done = StepDone::done("every gate has passed; what was replaced goes now");
+/// Writes down that there is no way back from here, before anything goes that would be needed on it.
+pub(super) async fn commit<E: Engine, L: Ledger>(site: &Site<'_, E, L>, identity: &Identity, why: &str) -> Result<(), Halt> {
+    let done = StepDone::done(why);
     site.ledger().step(StepSpec::new(COMMITTED, &identity.project), false, Box::new(|_| Box::pin(async { Ok(done) }))).await?;
     Ok(())
 }

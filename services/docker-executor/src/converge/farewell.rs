@@ -54,20 +54,19 @@ impl<E: Engine, L: Ledger> Site<'_, E, L> {
 
     /// Removes a container, without its volumes.
     pub(super) async fn remove(&self, seen: &Seen, failed: Option<String>) -> Result<(), Halt> {
-        self.remove_with(seen, failed, false).await
+        let farewell = self.farewell(seen, failed).await;
+        self.act_with(&seen.name, Act::Remove { id: seen.id.clone(), volumes: false }, farewell).await.map(drop)
     }
 
-    /// Removes a container, with its anonymous volumes when told.
+    /// Removes a container where there is no way back any more, with its anonymous volumes when told.
     pub(super) async fn remove_with(&self, seen: &Seen, failed: Option<String>, volumes: bool) -> Result<(), Halt> {
         let farewell = self.farewell(seen, failed).await;
-        self.act_with(&seen.name, Act::Remove { id: seen.id.clone(), volumes }, farewell).await.map(drop)
+        self.step(&seen.name, Act::Remove { id: seen.id.clone(), volumes }, true, farewell).await.map(drop)
     }
 
     /// Removes a container on the way back, or where there is none any more.
     pub(super) async fn remove_back(&self, seen: &Seen, failed: Option<String>) -> Result<(), Halt> {
-        let farewell = self.farewell(seen, failed).await;
-        let remove = Act::Remove { id: seen.id.clone(), volumes: false };
-        self.step(&seen.name, remove, true, farewell).await.map(drop)
+        self.remove_with(seen, failed, false).await
     }
 }
 

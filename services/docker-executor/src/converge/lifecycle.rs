@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use orrery_contracts::Plan;
 use orrery_queue::{RunError, StepDone, StepRecord, StepSpec};
 
 use super::before::{self, Before};
 use super::farewell::failure;
 use super::ledger::Ledger;
 use super::site::{Halt, Site};
-use super::{Apply, back, resume};
+use super::{Apply, back, cleanup, resume};
 use crate::definition::Identity;
 use crate::engine::{Act, Engine, Observed, Scope, Seen};
 use crate::plan::{self, delete_plan, layers, stop_plan};
@@ -21,27 +22,62 @@ const ALL_STOPPED: &str = "stack.stopped";
 /// # Errors
 /// Why it could not be done; then what ran before runs again.
 pub async fn stop<E: Engine, L: Ledger>(site: &Site<'_, E, L>, identity: &Identity) -> Result<(BTreeSet<String>, String), RunError> {
+    let Some(before) = stop_noting(site, identity).await? else { return Ok((BTreeSet::new(), "nothing to do".to_owned())) };
+    let ids = before.up();
+    let summary = format!("containers: {} stopped", ids.len());
+    Ok((ids, summary))
+}
+
+/// Stops every container, and answers what ran before; none where nothing does.
+async fn stop_noting<E: Engine, L: Ledger>(site: &Site<'_, E, L>, identity: &Identity) -> Result<Option<Before>, RunError> {
     let before = resume::take_up(site, identity).await?;
-    let observed = run_error(site.observe(&scope(identity)).await)?;
+    let observed = look(site, identity, before.is_some()).await?;
     let shown = stop_plan(&observed);
     if shown.empty && before.is_none() {
-        return Ok((BTreeSet::new(), "nothing to do".to_owned()));
+        return Ok(None);
     }
-    let before = match (site.show(&shown).await, before) {
-        (Ok(()), Some(before)) => before,
-        (Ok(()), None) => note(site, &observed, identity).await?,
-        (Err(error @ (RunError::Failed(_) | RunError::Cancelled)), Some(before)) => {
-            return Err(back::bring_back(site, identity, &before, error).await);
-        }
-        (Err(error), _) => return Err(error),
+    bring_to_rest(site, identity, before, &observed, &shown).await.map(Some)
+}
+
+/// Stops everything, and answers what ran before; when it cannot be done, that runs again.
+async fn bring_to_rest<E: Engine, L: Ledger>(
+    site: &Site<'_, E, L>,
+    identity: &Identity,
+    before: Option<Before>,
+    observed: &Observed,
+    shown: &Plan,
+) -> Result<Before, RunError> {
+    let shown = site.show(shown).await;
+    run_back(site, identity, before.as_ref(), shown).await?;
+    let before = match before {
+        Some(before) => before,
+        None => note(site, observed, identity).await?,
     };
-    let ids: BTreeSet<String> = before.containers.iter().filter(|was| was.up).map(|was| was.id.clone()).collect();
-    match stop_all(site, &observed).await {
-        Ok(()) => Ok((ids.clone(), format!("containers: {} stopped", ids.len()))),
+    match stop_all(site, observed).await {
         Err(Halt::Replan) => Err(RunError::failed("unstable", "the engine changes while the stack is being stopped")),
-        Err(Halt::Run(error @ (RunError::Failed(_) | RunError::Cancelled))) => Err(back::bring_back(site, identity, &before, error).await),
-        Err(Halt::Run(error)) => Err(error),
+        stopped => run_back(site, identity, Some(&before), run_error(stopped)).await.map(|()| before),
     }
+}
+
+/// A failure or a cancel has all that ran before run again.
+async fn run_back<T, E: Engine, L: Ledger>(
+    site: &Site<'_, E, L>,
+    identity: &Identity,
+    before: Option<&Before>,
+    result: Result<T, RunError>,
+) -> Result<T, RunError> {
+    match (result, before) {
+        (Err(error @ (RunError::Failed(_) | RunError::Cancelled)), Some(before)) => {
+            Err(back::bring_back(site, identity, before, error).await)
+        }
+        (result, _) => result,
+    }
+}
+
+/// Looks at the stack. A run that was taken up looks also when it was cancelled meanwhile: it has something to bring back.
+async fn look<E: Engine, L: Ledger>(site: &Site<'_, E, L>, identity: &Identity, taken_up: bool) -> Result<Observed, RunError> {
+    let scope = scope(identity);
+    run_error(if taken_up { site.observe_regardless(&scope).await } else { site.observe(&scope).await })
 }
 
 /// Stops everything that runs, then starts the version in order.
@@ -51,20 +87,27 @@ pub async fn stop<E: Engine, L: Ledger>(site: &Site<'_, E, L>, identity: &Identi
 pub async fn restart<E: Engine, L: Ledger>(site: &Site<'_, E, L>, apply: &Apply<'_>) -> Result<String, RunError> {
     let identity = &apply.desired.identity;
     let stopped = site.ledger().earlier().iter().find(|step| step.action == ALL_STOPPED && step.state != orrery_queue::StepState::Open);
-    let ids: BTreeSet<String> = match stopped.map(|step| &step.state) {
-        Some(orrery_queue::StepState::Ended { output: Some(output), .. }) => serde_json::from_value(output.clone()).unwrap_or_default(),
+    let (ids, before) = match stopped.map(|step| &step.state) {
+        Some(orrery_queue::StepState::Ended { output: Some(output), .. }) => {
+            (serde_json::from_value(output.clone()).unwrap_or_default(), None)
+        }
         Some(orrery_queue::StepState::Ended { output: None, .. } | orrery_queue::StepState::Open) | None => {
-            let (ids, _) = stop(site, identity).await?;
+            let before = stop_noting(site, identity).await?;
+            let ids = before.as_ref().map(Before::up).unwrap_or_default();
             let done = StepDone::done("").with_output(serde_json::to_value(&ids).unwrap_or_default());
-            site.ledger().step(StepSpec::new(ALL_STOPPED, &identity.project), false, Box::new(|_| Box::pin(async { Ok(done) }))).await?;
-            ids
+            let step = StepSpec::new(ALL_STOPPED, &identity.project);
+            let written = site.ledger().step(step, false, Box::new(|_| Box::pin(async { Ok(done) }))).await;
+            run_back(site, identity, before.as_ref(), written).await?;
+            (ids, before)
         }
     };
     let started = Apply { stopped: ids, pulled: BTreeMap::new(), context: apply.context, should_run: true, refresh: false, ..*apply };
-    super::apply(site, &started).await
+    super::apply_after(site, &started, before).await
 }
 
-/// Removes every container and network, and the volumes too when told. `stopped` are containers that a stop stopped.
+/// Stops everything, then removes every container and network, and the volumes too when told. Until everything has stopped
+/// a failure or a cancel has all run again; from then on there is no way back, and a cancel comes too late. `stopped` are
+/// containers that a stop stopped.
 ///
 /// # Errors
 /// Why it could not be done; what is removed stays removed.
@@ -74,11 +117,16 @@ pub async fn delete<E: Engine, L: Ledger>(
     stopped: &BTreeSet<String>,
     volumes: bool,
 ) -> Result<String, RunError> {
-    resume::take_up(site, identity).await?;
-    let observed = run_error(site.observe(&scope(identity)).await)?;
+    let before = resume::take_up(site, identity).await?;
+    let committed = cleanup::committed(site);
+    let observed = look(site, identity, before.is_some() || committed).await?;
     let shown = delete_plan(&observed, volumes);
-    if !shown.empty {
+    if committed {
         site.show(&shown).await?;
+    } else if !shown.empty || before.is_some() {
+        let before = bring_to_rest(site, identity, before, &observed, &shown).await?;
+        let commit = cleanup::commit(site, identity, "everything has stopped; what is removed now stays removed").await;
+        run_back(site, identity, Some(&before), run_error(commit)).await?;
     }
     run_error(remove_all(site, &observed, stopped, volumes).await)?;
     let gone = format!("{} containers removed", observed.containers.len());
@@ -116,21 +164,16 @@ async fn remove_all<E: Engine, L: Ledger>(
     let by_us = |seen: &Seen| stopped.contains(&seen.id) || was_stopped(site.ledger().earlier(), seen);
     let stack = plan::stack_of(observed);
     for layer in stack.layers {
-        let removals = layer.into_iter().map(|seen| async {
-            if seen.state.is_up() {
-                site.act(&seen.name, Act::Stop { id: seen.id.clone(), grace: None }).await?;
-            }
-            site.remove_with(seen, failure(seen, by_us(seen)), volumes).await
-        });
+        let removals = layer.into_iter().map(|seen| site.remove_with(seen, failure(seen, by_us(seen)), volumes));
         for result in futures::future::join_all(removals).await {
             result?;
         }
     }
     for name in stack.networks {
-        site.act(name, Act::RemoveNetwork { name: name.to_owned() }).await?;
+        site.act_back(name, Act::RemoveNetwork { name: name.to_owned() }).await?;
     }
     for name in stack.volumes.iter().filter(|_| volumes) {
-        site.act(name, Act::RemoveVolume { name: (*name).to_owned() }).await?;
+        site.act_back(name, Act::RemoveVolume { name: (*name).to_owned() }).await?;
     }
     Ok(())
 }

@@ -59,8 +59,14 @@ pub struct Apply<'a> {
 /// # Errors
 /// Why it could not be done; then everything that ran before runs again, unless the process ends or is stale.
 pub async fn apply<E: Engine, L: Ledger>(site: &Site<'_, E, L>, apply: &Apply<'_>) -> Result<String, RunError> {
+    apply_after(site, apply, None).await
+}
+
+/// The same, where this command has noted already what ran before it.
+async fn apply_after<E: Engine, L: Ledger>(site: &Site<'_, E, L>, apply: &Apply<'_>, noted: Option<Before>) -> Result<String, RunError> {
     let before = resume::take_up(site, &apply.desired.identity).await?;
     let resumed = before.is_some();
+    let before = before.or(noted);
     let committed = cleanup::committed(site);
     let mut work = Work { site, apply, before, resumed, committed, done: Counts::default() };
     match work.rounds().await {
@@ -119,7 +125,7 @@ impl<E: Engine, L: Ledger> Work<'_, E, L> {
         swap::containers(self.site, self.apply.desired, &observed, &todo).await?;
         self.done.count(&todo);
         if cleanup::needed(&todo) && !self.committed {
-            cleanup::commit(self.site, &self.apply.desired.identity).await?;
+            cleanup::commit(self.site, &self.apply.desired.identity, "every gate has passed; what was replaced goes now").await?;
             self.committed = true;
         }
         cleanup::after(self.site, &observed, &todo, self.before.as_ref()).await?;

@@ -13,6 +13,7 @@ use crate::definition::Identity;
 use crate::engine::{Engine, Observed, Scope};
 
 /// Settles what earlier runs left open. Answers what ran before the attempt, when a run got so far as to write it down.
+/// A cancel that came meanwhile is seen by what follows, which knows the way back.
 pub(super) async fn take_up<E: Engine, L: Ledger>(site: &Site<'_, E, L>, identity: &Identity) -> Result<Option<Before>, RunError> {
     if !site.ledger().resumed() {
         return Ok(None);
@@ -20,7 +21,7 @@ pub(super) async fn take_up<E: Engine, L: Ledger>(site: &Site<'_, E, L>, identit
     let open: Vec<&StepRecord> = site.ledger().earlier().iter().filter(|step| step.state == StepState::Open).collect();
     if !open.is_empty() {
         let scope = Scope { identity: identity.clone(), images: images(&open), ..Scope::default() };
-        let observed = match site.observe(&scope).await {
+        let observed = match site.observe_regardless(&scope).await {
             Ok(observed) => observed,
             Err(Halt::Run(error)) => return Err(error),
             Err(Halt::Replan) => Observed::default(),
