@@ -122,6 +122,15 @@ fn machines() -> ApiRouter<Api> {
         )
         .api_route("/machines/{id}/versions/{version}", get_with(queries::versions::get_of_machine, says("A version")))
         .api_route("/machines/{id}/diff/{a}/{b}", get_with(queries::diff::get_of_machine, says("How two versions differ, file by file")))
+        .api_route("/machines/{id}/plan", post_with(queries::plans::of_machine_files, says("What an apply of these files would do")))
+        .api_route(
+            "/machines/{id}/plan/{version}",
+            post_with(queries::plans::of_machine_version, says("What an apply of a version would do")),
+        )
+        .api_route(
+            "/plan/machine",
+            post_with(queries::plans::of_new_machine, says("What an apply of a machine that is not made yet would do")),
+        )
         .api_route("/machines/{id}/apply/{version}", post_with(machine_versions::apply, says("Converge to a version")))
         .api_route("/machines/{id}/rollback/{version}", post_with(machine_versions::rollback, says("Converge to an earlier version")))
         .api_route("/machines/{id}/deploy", post_with(machine_versions::deploy, says("Make the next version and converge to it")))

@@ -13,4 +13,5 @@ pub mod definition;
 pub mod engine;
 pub mod observe;
 pub mod plan;
+mod rpc;
 pub mod service;

@@ -14,6 +14,7 @@ use crate::definition::Pool;
 use crate::engine::LibvirtEngine;
 use crate::engine::libvirt::Uris;
 use crate::observe::Observer;
+use crate::rpc;
 
 /// The name in the data folder, in the broker and in figures.
 const SERVICE: &str = "libvirt-executor";
@@ -43,6 +44,7 @@ pub async fn run() -> anyhow::Result<()> {
         changed: std::sync::Arc::default(),
     };
     tokio::spawn(Observer { executor: executor.clone(), broker: broker.clone() }.run(shutdown.clone()));
+    tokio::spawn(rpc::answer(executor.clone(), broker.clone(), shutdown.clone()));
     readiness.started();
     serve(config, executor, shutdown).await.context("the executor stopped")?;
     tracing::info!("ended");

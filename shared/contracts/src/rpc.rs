@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::Bundle;
-use crate::ids::{Digest, StackId};
+use crate::ids::{Digest, MachineId, StackId};
 use crate::plan::Plan;
 use crate::problem::Problem;
 use crate::rest::Command;
@@ -34,11 +34,24 @@ pub struct PlanQuestion {
     pub target: PlanTarget,
 }
 
+/// On `orrery.rpc.libvirt.<host>.plan`: what an apply would do to a machine; answered with `Answer<Plan>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MachinePlanQuestion {
+    /// The machine; none for one that does not exist yet.
+    pub machine_id: Option<MachineId>,
+    /// The name of its domain, for a machine that does not exist yet.
+    pub domain: String,
+    /// Who asks.
+    pub actor: String,
+    /// What to plan for.
+    pub target: PlanTarget,
+}
+
 /// What a plan is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanTarget {
-    /// A version of the stack.
+    /// A version.
     Version(u32),
     /// Files that are no version yet, small enough for one message.
     Bundle(Bundle),

@@ -17,7 +17,9 @@ use crate::machine::{BoxObservation, MachineEvent, MachineObservation};
 use crate::observed::{ContainerObservation, EngineMarker};
 use crate::policy::PolicyEntry;
 use crate::problem::Code;
-use crate::rpc::{Heartbeat, LogsQuestion, PlanAnswer, PlanQuestion, StatusAnswer, StatusQuestion, StreamControl, StreamFrame};
+use crate::rpc::{
+    Heartbeat, LogsQuestion, MachinePlanQuestion, PlanAnswer, PlanQuestion, StatusAnswer, StatusQuestion, StreamControl, StreamFrame,
+};
 
 /// Every generated document by its path under `docs/`.
 #[must_use]
@@ -58,6 +60,7 @@ fn message_schemas() -> BTreeMap<String, Value> {
         ("heads.queue", schema_of::<QueueMark>()),
         ("policy.entry", schema_of::<PolicyEntry>()),
         ("plan.question", schema_of::<PlanQuestion>()),
+        ("machine.plan.question", schema_of::<MachinePlanQuestion>()),
         ("plan.answer", schema_of::<PlanAnswer>()),
         ("logs.question", schema_of::<LogsQuestion>()),
         ("stream.frame", schema_of::<StreamFrame>()),
@@ -205,7 +208,12 @@ const CHANNELS: [Channel; 21] = [
         &["heads.installation", "heads.stack", "heads.machine", "heads.box", "heads.queue"],
     ),
     ("policy", "$KV.POLICY.{key}", "Bucket POLICY: rights and quotas of users and publishers.", &["policy.entry"]),
-    ("plans", "orrery.rpc.{engine}.{host}.plan", "What an apply would do; the answer comes on the reply subject.", &["plan.question"]),
+    (
+        "plans",
+        "orrery.rpc.{engine}.{host}.plan",
+        "What an apply would do; the answer comes on the reply subject.",
+        &["plan.question", "machine.plan.question"],
+    ),
     ("logs", "orrery.rpc.{engine}.{host}.logs", "Lines of containers; frames come on the reply subject.", &["logs.question"]),
     ("control", "orrery.rpc.{engine}.{host}.control.{stream}", "Credit for a streaming answer, and its end.", &["stream.control"]),
     ("heartbeats", "orrery.metrics.heartbeat.{engine}.{host}", "An executor lives, and what it works on.", &["heartbeat"]),
@@ -259,6 +267,7 @@ fn asyncapi() -> Value {
             "observeMachines": operation("send", "domains", "The executor tells what it sees of its domains"),
             "observeBoxes": operation("send", "boxes", "The executor tells which boxes its pool has"),
             "askPlan": question("plans", "plan.question", "plan.answer", "The api asks what an apply would do"),
+            "askMachinePlan": question("plans", "machine.plan.question", "plan.answer", "The api asks what an apply would do to a machine"),
             "askLogs": question("logs", "logs.question", "stream.frame", "The api asks for lines of containers"),
             "giveCredit": operation("send", "control", "The api lets a stream go on, or ends it"),
             "beat": operation("send", "heartbeats", "An executor gives a sign of life every 3 s"),

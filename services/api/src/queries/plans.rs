@@ -2,15 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use orrery_contracts::rest::{Empty, NewStack, NewVersion};
-use orrery_contracts::rpc::{PlanQuestion, PlanTarget};
+use orrery_contracts::rest::{Empty, Machine, NewStack, NewVersion};
+use orrery_contracts::rpc::{MachinePlanQuestion, PlanQuestion, PlanTarget};
 use orrery_contracts::{Bundle, Engine, Plan};
 
 use super::hosts::LOCAL;
 use super::line::Line;
+use super::machines;
 use super::stacks::{self, StackPath};
 use super::versions::VersionPath;
 use crate::auth::Principal;
+use crate::commands::machine_create::definition_is_valid;
 use crate::commands::stack_apply::{can_run, version_of};
 use crate::commands::stack_create::stack_name;
 use crate::commands::{checks, sources};
@@ -58,6 +60,54 @@ pub async fn of_new_stack(State(api): State<Api>, principal: Principal, Body(new
     let target = files(&api, bundle).await?;
     let question = PlanQuestion { stack_id: None, project: name.to_string(), actor: principal.name.to_string(), target };
     ask(&api, LOCAL, &question).await
+}
+
+/// `POST /machines/{id}/plan/{version}`: for a version.
+pub async fn of_machine_version(
+    State(api): State<Api>,
+    principal: Principal,
+    At(path): At<VersionPath>,
+    Body(Empty {}): Body<Empty>,
+) -> Answer<Json<Plan>> {
+    let machine = machines::fetch(&api, &principal, &path.id).await?;
+    let version = version_of(&api, &Line::from(&machine), path.version).await?;
+    let target = if version.is_stored() { PlanTarget::Version(version.version) } else { files(&api, version.bundle(&api).await?).await? };
+    ask_of_machine(&api, &principal, Some(&machine), machine.domain.clone(), target).await
+}
+
+/// `POST /machines/{id}/plan`: for files that are no version yet.
+pub async fn of_machine_files(
+    State(api): State<Api>,
+    principal: Principal,
+    At(path): At<StackPath>,
+    Body(new): Body<NewVersion>,
+) -> Answer<Json<Plan>> {
+    let machine = machines::fetch(&api, &principal, &path.id).await?;
+    let bundle = sources::named(&api, new.bundle, new.digest.as_ref()).await?;
+    definition_is_valid(&bundle).await?;
+    let target = files(&api, bundle).await?;
+    ask_of_machine(&api, &principal, Some(&machine), machine.domain.clone(), target).await
+}
+
+/// `POST /plan/machine`: for a machine that is not made yet.
+pub async fn of_new_machine(State(api): State<Api>, principal: Principal, Body(new): Body<NewStack>) -> Answer<Json<Plan>> {
+    let name = stack_name(&new.name)?;
+    let bundle = sources::named(&api, new.bundle, new.digest.as_ref()).await?;
+    definition_is_valid(&bundle).await?;
+    let target = files(&api, bundle).await?;
+    ask_of_machine(&api, &principal, None, name.to_string(), target).await
+}
+
+async fn ask_of_machine(
+    api: &Api,
+    principal: &Principal,
+    machine: Option<&Machine>,
+    domain: String,
+    target: PlanTarget,
+) -> Answer<Json<Plan>> {
+    let host = machine.map_or(LOCAL, |machine| machine.host.as_str());
+    let question = MachinePlanQuestion { machine_id: machine.map(|machine| machine.id), domain, actor: principal.name.to_string(), target };
+    api.broker.ask::<_, Plan>(&api.executors, (Engine::Libvirt, host), "plan", &question).await.map(Json)
 }
 
 async fn files(api: &Api, bundle: Bundle) -> Answer<PlanTarget> {

@@ -34,7 +34,7 @@ const GATHER: Duration = Duration::from_millis(40);
 pub(super) async fn answer(executor: &DockerExecutor, client: &Client, question: Message) {
     let Some(reply) = question.reply else { return };
     let Ok(mut frames) = Frames::open(client, reply, executor.host()).await else { return };
-    let asked: LogsQuestion = match super::read(&question.payload) {
+    let asked: LogsQuestion = match orrery_queue::questions::read(&question.payload) {
         Ok(asked) => asked,
         Err(problem) => return frames.end(Some(*problem)).await,
     };

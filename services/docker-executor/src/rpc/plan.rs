@@ -1,32 +1,13 @@
 //! What an apply would do: the very plan that the command would carry out, shown before anybody asks for it.
 
-use async_nats::{Client, Message};
-use orrery_contracts::rpc::{Answer, PlanAnswer, PlanQuestion, PlanTarget};
-use orrery_contracts::{Bundle, Code, Digest, Located, Name, Plan, Problem, Role, StackHead, StackId};
-use orrery_queue::JudgeError;
-use orrery_queue::definitions::DefinitionError;
+use orrery_contracts::rpc::PlanQuestion;
+use orrery_contracts::{Code, Located, Name, Plan, Problem, Role, StackId};
+use orrery_queue::questions::{Line, away, refused};
 
 use crate::commands::{DockerExecutor, identity_of, read_definition, severity};
 use crate::definition::Identity;
 use crate::engine::{Engine, EngineError, Scope};
 use crate::plan::{Circumstances, plan};
-
-pub(super) async fn answer(executor: &DockerExecutor, client: &Client, question: Message) {
-    let Some(reply) = question.reply else { return };
-    let answer: PlanAnswer = match super::read(&question.payload) {
-        Ok(asked) => executor.plan_for(&asked).await.map_or_else(Answer::Err, Answer::Ok),
-        Err(problem) => Answer::Err(*problem),
-    };
-    let mut body = super::encode(&answer);
-    let most = client.server_info().max_payload;
-    if body.len() > most {
-        let detail = format!("the plan has {} bytes, and the broker carries {most}; split the stack", body.len());
-        body = super::encode(&PlanAnswer::Err(Problem::new(Code::TooLarge, detail)));
-    }
-    if let Err(error) = client.publish(reply, body).await {
-        tracing::warn!("a plan could not be answered: {error}");
-    }
-}
 
 impl<E: Engine> DockerExecutor<E> {
     /// What an apply would do.
@@ -35,11 +16,12 @@ impl<E: Engine> DockerExecutor<E> {
     /// Why nothing can be planned.
     pub async fn plan_for(&self, question: &PlanQuestion) -> Result<Plan, Problem> {
         let head = match question.stack_id {
-            Some(id) => self.definitions.stack_head(id).await.map_err(broker_away)?.map(|kept| kept.value),
+            Some(id) => self.definitions.stack_head(id).await.map_err(away)?.map(|kept| kept.value),
             None => None,
         };
-        let (version, bundle, digest) = self.files_of(question, head.as_ref()).await?;
-        let installation = self.installation().await.map_err(judged)?;
+        let line = head.as_ref().map(|head| Line { of: head.id.into(), name: head.name.as_str(), latest: head.latest });
+        let (version, bundle, digest) = self.definitions.files_of(&question.target, line, &self.limits).await?;
+        let installation = self.installation().await.map_err(refused)?;
         let identity = match &head {
             Some(head) => Identity { installation, ..identity_of(head, version, 0) },
             // One that is not made yet, or whose making still waits in the queue.
@@ -68,33 +50,11 @@ impl<E: Engine> DockerExecutor<E> {
         Ok(plan(&desired, &observed, &circumstances).shown(&desired))
     }
 
-    async fn files_of(&self, question: &PlanQuestion, head: Option<&StackHead>) -> Result<(u32, Bundle, Digest), Problem> {
-        match &question.target {
-            PlanTarget::Version(version) => {
-                let head = head.ok_or_else(|| Problem::new(Code::NotFound, "there is no such stack"))?;
-                let record = self.definitions.get_version(head.id, *version).await.map_err(broker_away)?;
-                let record = record.ok_or_else(|| Problem::new(Code::NotFound, format!("{} has no version {version}", head.name)))?;
-                let bundle = self.definitions.get_bundle(&record.digest).await.map_err(broker_away)?;
-                let bundle = bundle.ok_or_else(|| Problem::new(Code::Internal, "the files of this version are missing"))?;
-                Ok((*version, bundle, record.digest))
-            }
-            PlanTarget::Bundle(bundle) => Ok((next(head), bundle.clone(), bundle.digest())),
-            PlanTarget::Upload(digest) => {
-                let bundle = self.definitions.uploaded(digest, &self.limits).await.map_err(judged)?;
-                Ok((next(head), bundle, digest.clone()))
-            }
-        }
-    }
-
     async fn role_of(&self, actor: &str) -> Result<Role, Problem> {
         let Ok(name) = actor.parse::<Name>() else { return Ok(Role::User) };
-        let entry = self.definitions.user_policy(name.as_str()).await.map_err(broker_away)?;
+        let entry = self.definitions.user_policy(name.as_str()).await.map_err(away)?;
         Ok(entry.map_or(Role::User, |entry| entry.role))
     }
-}
-
-fn next(head: Option<&StackHead>) -> u32 {
-    head.map_or(0, |head| head.latest).saturating_add(1)
 }
 
 fn located(problem: orrery_compose::Problem) -> Located {
@@ -109,18 +69,6 @@ fn located(problem: orrery_compose::Problem) -> Located {
     }
 }
 
-fn broker_away(error: DefinitionError) -> Problem {
-    let code = if error.is_transient() { Code::BrokerAway } else { Code::Internal };
-    Problem::new(code, error.to_string())
-}
-
 fn engine_away(error: EngineError) -> Problem {
     Problem::new(Code::ExecutorAway, error.to_string())
-}
-
-fn judged(error: JudgeError) -> Problem {
-    match error {
-        JudgeError::Rejected(rejection) => Problem::new(Code::NotFound, rejection.0),
-        JudgeError::Transient(why) => Problem::new(Code::BrokerAway, why),
-    }
 }

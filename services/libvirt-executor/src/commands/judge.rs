@@ -160,7 +160,12 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
     }
 
     /// What the domain that is there was made for, as its record says.
-    async fn old(&self, head: &MachineHead, host: &Host, boxes: &BTreeMap<String, BoxHead>) -> Result<Option<Desired>, JudgeError> {
+    pub(crate) async fn old(
+        &self,
+        head: &MachineHead,
+        host: &Host,
+        boxes: &BTreeMap<String, BoxHead>,
+    ) -> Result<Option<Desired>, JudgeError> {
         let observed = self.engine.observe(&Scope { in_short: true, ..Scope::default() }).await.map_err(away)?;
         let Some(record) = observed.domain(head.id.uuid()).and_then(|seen| Record::read(&seen.metadata)) else { return Ok(None) };
         let Some(version) = self.definitions.get_version(head.id, record.version).await? else { return Ok(None) };
@@ -241,7 +246,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
 }
 
 /// The machine that a bundle defines.
-fn definition(bundle: &Bundle) -> Result<Machine, JudgeError> {
+pub(crate) fn definition(bundle: &Bundle) -> Result<Machine, JudgeError> {
     let Outcome { machine, problems, .. } =
         orrery_machine::load(&bundle.files.iter().map(|(path, file)| (path.as_str(), file.bytes.clone())).collect());
     let words = || problems.iter().find(|problem| problem.blocks()).map_or_else(|| "no machine is defined".to_owned(), ToString::to_string);

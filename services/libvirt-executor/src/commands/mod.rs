@@ -18,6 +18,7 @@ use crate::definition::{Desired, Pool};
 use crate::engine::Hypervisor;
 
 pub(crate) use heads::now;
+pub(crate) use judge::definition;
 
 /// The libvirt-executor, as the queue knows it. Clones share everything.
 #[derive(Debug)]
