@@ -18,7 +18,7 @@ use orrery_api::problems::Answer;
 use orrery_api::queries::bundles::{BundlePath, Part};
 use orrery_api::queries::commands::{CommandPath, Filter, LONGEST_WAIT, Waiting};
 use orrery_api::queries::diff::DiffPath;
-use orrery_api::queries::stacks::{StackPath, cursor_of};
+use orrery_api::queries::named::{NamedPath, cursor_of};
 use orrery_api::queries::versions::VersionPath;
 use orrery_api::streams::events::After;
 use orrery_api::streams::logs::{ContainerPath, Lines};
@@ -204,14 +204,14 @@ async fn new_stack(key: Idempotency, _: Params<Terms>, Body(new): Body<NewStack>
     new.bundle.iter().try_for_each(can_be_taken)
 }
 
-async fn new_version(key: Idempotency, _: IfMatch, _: Params<Terms>, At(path): At<StackPath>, Body(new): Body<NewVersion>) -> Answer<()> {
+async fn new_version(key: Idempotency, _: IfMatch, _: Params<Terms>, At(path): At<NamedPath>, Body(new): Body<NewVersion>) -> Answer<()> {
     means_one_command(&key);
     let _ = Target::parse(&path.id);
     crate::is_read_back(&new);
     new.bundle.iter().try_for_each(can_be_taken)
 }
 
-async fn stack(_: Params<Terms>, At(path): At<StackPath>, Body(Empty {}): Body<Empty>) {
+async fn stack(_: Params<Terms>, At(path): At<NamedPath>, Body(Empty {}): Body<Empty>) {
     let _ = Target::parse(&path.id);
 }
 
@@ -223,11 +223,11 @@ async fn two_versions(At(path): At<DiffPath>) {
     let _ = (Target::parse(&path.id), path.a, path.b);
 }
 
-async fn delete(_: Params<Terms>, _: At<StackPath>, Body(delete): Body<DeleteStack>) {
+async fn delete(_: Params<Terms>, _: At<NamedPath>, Body(delete): Body<DeleteStack>) {
     crate::is_read_back(&delete);
 }
 
-async fn stack_logs(headers: HeaderMap, _: At<StackPath>, Params(lines): Params<Lines>) -> Answer<()> {
+async fn stack_logs(headers: HeaderMap, _: At<NamedPath>, Params(lines): Params<Lines>) -> Answer<()> {
     lines.question(&headers).map(drop)
 }
 

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use orrery_contracts::command::{CommandType, Create};
-use orrery_contracts::rest::NewStack;
+use orrery_contracts::rest::{Machine, NewStack};
 use orrery_contracts::{Bundle, Code, Located, MachineStatus, Name};
 
 use super::checks::located;
@@ -11,7 +11,7 @@ use super::{About, Order, Writer, sources};
 use crate::auth::Principal;
 use crate::extract::{Accepted, Body};
 use crate::problems::{Answer, Refusal};
-use crate::queries::machines;
+use crate::queries::named;
 use crate::state::Api;
 
 /// Makes a machine.
@@ -47,7 +47,7 @@ pub(crate) async fn definition_is_valid(bundle: &Bundle) -> Answer<()> {
 /// Refuses a name that one of the caller's own machines has, unless that one is on its way out.
 async fn must_be_free(api: &Api, principal: &Principal, name: &Name) -> Answer<()> {
     crate::consistency::catch_up_with_own_writes(api).await?;
-    match machines::own(api, principal, name).await? {
+    match named::own::<Machine>(api, principal, name).await? {
         Some(machine) if machine.status != MachineStatus::Deleting => {
             Err(Refusal::new(Code::NameTaken, format!("you have a machine named {name} already ({})", machine.id)))
         }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{About, MachineSubject, Order, Writer};
 use crate::extract::{Accepted, At, Body};
 use crate::problems::Answer;
-use crate::queries::stacks::StackPath;
+use crate::queries::named::NamedPath;
 use crate::state::Api;
 
 /// The variables of `/machines/{id}/snapshots/{name}`.
@@ -24,7 +24,7 @@ pub struct SnapshotPath {
 }
 
 /// Starts the guest.
-pub async fn start(State(api): State<Api>, writer: Writer, At(path): At<StackPath>, Body(Empty {}): Body<Empty>) -> Answer<Accepted> {
+pub async fn start(State(api): State<Api>, writer: Writer, At(path): At<NamedPath>, Body(Empty {}): Body<Empty>) -> Answer<Accepted> {
     order(&api, &writer, &path.id, CommandType::MachineStart, NoFields {}).await
 }
 
@@ -32,34 +32,34 @@ pub async fn start(State(api): State<Api>, writer: Writer, At(path): At<StackPat
 pub async fn shutdown(
     State(api): State<Api>,
     writer: Writer,
-    At(path): At<StackPath>,
+    At(path): At<NamedPath>,
     Body(how): Body<MachineShutdown>,
 ) -> Answer<Accepted> {
     order(&api, &writer, &path.id, CommandType::MachineShutdown, how).await
 }
 
 /// Ends the guest at once.
-pub async fn stop(State(api): State<Api>, writer: Writer, At(path): At<StackPath>, Body(Empty {}): Body<Empty>) -> Answer<Accepted> {
+pub async fn stop(State(api): State<Api>, writer: Writer, At(path): At<NamedPath>, Body(Empty {}): Body<Empty>) -> Answer<Accepted> {
     order(&api, &writer, &path.id, CommandType::MachineStop, NoFields {}).await
 }
 
 /// Has the guest boot again.
-pub async fn reboot(State(api): State<Api>, writer: Writer, At(path): At<StackPath>, Body(Empty {}): Body<Empty>) -> Answer<Accepted> {
+pub async fn reboot(State(api): State<Api>, writer: Writer, At(path): At<NamedPath>, Body(Empty {}): Body<Empty>) -> Answer<Accepted> {
     order(&api, &writer, &path.id, CommandType::MachineReboot, NoFields {}).await
 }
 
 /// Has the guest stand still.
-pub async fn suspend(State(api): State<Api>, writer: Writer, At(path): At<StackPath>, Body(Empty {}): Body<Empty>) -> Answer<Accepted> {
+pub async fn suspend(State(api): State<Api>, writer: Writer, At(path): At<NamedPath>, Body(Empty {}): Body<Empty>) -> Answer<Accepted> {
     order(&api, &writer, &path.id, CommandType::MachineSuspend, NoFields {}).await
 }
 
 /// Lets the guest go on.
-pub async fn resume(State(api): State<Api>, writer: Writer, At(path): At<StackPath>, Body(Empty {}): Body<Empty>) -> Answer<Accepted> {
+pub async fn resume(State(api): State<Api>, writer: Writer, At(path): At<NamedPath>, Body(Empty {}): Body<Empty>) -> Answer<Accepted> {
     order(&api, &writer, &path.id, CommandType::MachineResume, NoFields {}).await
 }
 
 /// Removes the machine; its disks only when told.
-pub async fn delete(State(api): State<Api>, writer: Writer, At(path): At<StackPath>, Body(how): Body<MachineDelete>) -> Answer<Accepted> {
+pub async fn delete(State(api): State<Api>, writer: Writer, At(path): At<NamedPath>, Body(how): Body<MachineDelete>) -> Answer<Accepted> {
     order(&api, &writer, &path.id, CommandType::MachineDelete, how).await
 }
 
@@ -67,7 +67,7 @@ pub async fn delete(State(api): State<Api>, writer: Writer, At(path): At<StackPa
 pub async fn snapshot(
     State(api): State<Api>,
     writer: Writer,
-    At(path): At<StackPath>,
+    At(path): At<NamedPath>,
     Body(new): Body<SnapshotCreate>,
 ) -> Answer<Accepted> {
     order(&api, &writer, &path.id, CommandType::MachineSnapshotCreate, new).await

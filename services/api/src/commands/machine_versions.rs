@@ -13,7 +13,7 @@ use super::{About, MachineSubject, Order, Writer, sources};
 use crate::extract::{Accepted, At, Body, IfMatch};
 use crate::problems::Answer;
 use crate::queries::line::Line;
-use crate::queries::stacks::StackPath;
+use crate::queries::named::NamedPath;
 use crate::queries::versions::VersionPath;
 use crate::state::Api;
 
@@ -22,7 +22,7 @@ pub async fn create(
     State(api): State<Api>,
     writer: Writer,
     IfMatch(expected): IfMatch,
-    At(path): At<StackPath>,
+    At(path): At<NamedPath>,
     Body(new): Body<NewVersion>,
 ) -> Answer<Accepted> {
     order_version(&api, &writer, &path, new, expected, CommandType::MachineVersionCreate).await
@@ -33,7 +33,7 @@ pub async fn deploy(
     State(api): State<Api>,
     writer: Writer,
     IfMatch(expected): IfMatch,
-    At(path): At<StackPath>,
+    At(path): At<NamedPath>,
     Body(new): Body<NewVersion>,
 ) -> Answer<Accepted> {
     order_version(&api, &writer, &path, new, expected, CommandType::MachineDeploy).await
@@ -42,7 +42,7 @@ pub async fn deploy(
 async fn order_version(
     api: &Api,
     writer: &Writer,
-    path: &StackPath,
+    path: &NamedPath,
     new: NewVersion,
     expected_version: Option<u32>,
     kind: CommandType,

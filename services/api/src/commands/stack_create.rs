@@ -2,14 +2,14 @@
 
 use axum::extract::State;
 use orrery_contracts::command::{CommandType, Create};
-use orrery_contracts::rest::NewStack;
+use orrery_contracts::rest::{NewStack, Stack};
 use orrery_contracts::{Code, Name};
 
 use super::{About, Order, Writer, checks, sources};
 use crate::auth::Principal;
 use crate::extract::{Accepted, Body};
 use crate::problems::{Answer, Refusal, fault};
-use crate::queries::stacks;
+use crate::queries::named;
 use crate::state::Api;
 
 /// Makes a stack.
@@ -46,7 +46,7 @@ pub(crate) fn comment(text: Option<String>) -> Answer<Option<String>> {
 /// Refuses a name that one of the caller's own stacks has, unless that one is on its way out.
 async fn must_be_free(api: &Api, principal: &Principal, name: &Name) -> Answer<()> {
     crate::consistency::catch_up_with_own_writes(api).await?;
-    match stacks::own(api, principal, name).await? {
+    match named::own::<Stack>(api, principal, name).await? {
         Some(stack) if stack.status != orrery_contracts::StackStatus::Deleting => {
             Err(Refusal::new(Code::NameTaken, format!("you have a stack named {name} already ({})", stack.id)))
         }

@@ -8,14 +8,14 @@ use orrery_contracts::rest::DeleteStack;
 use super::{About, Order, Subject, Writer};
 use crate::extract::{Accepted, At, Body};
 use crate::problems::Answer;
-use crate::queries::stacks::StackPath;
+use crate::queries::named::NamedPath;
 use crate::state::Api;
 
 /// Deletes a stack.
 pub async fn delete(
     State(api): State<Api>,
     writer: Writer,
-    At(path): At<StackPath>,
+    At(path): At<NamedPath>,
     Body(DeleteStack { volumes }): Body<DeleteStack>,
 ) -> Answer<Accepted> {
     let same = |action: &Action| matches!(action, Action::Stack(StackAction::Delete { volumes: before }) if *before == volumes);

@@ -7,7 +7,7 @@ use super::Writer;
 use super::version_create::{Then, order_version};
 use crate::extract::{Accepted, At, Body, IfMatch};
 use crate::problems::Answer;
-use crate::queries::stacks::StackPath;
+use crate::queries::named::NamedPath;
 use crate::state::Api;
 
 /// Makes a version and applies it; with `If-Match` only when nobody saved in between.
@@ -15,7 +15,7 @@ pub async fn deploy(
     State(api): State<Api>,
     writer: Writer,
     IfMatch(expected_version): IfMatch,
-    At(path): At<StackPath>,
+    At(path): At<NamedPath>,
     Body(new): Body<NewVersion>,
 ) -> Answer<Accepted> {
     order_version(&api, &writer, &path, new, expected_version, Then::Runs).await

@@ -10,9 +10,9 @@ use super::stack_create::comment;
 use super::{About, Expected, Order, Subject, Writer, checks, sources};
 use crate::extract::{Accepted, At, Body, IfMatch};
 use crate::problems::{Answer, Refusal};
+use crate::queries::diff;
 use crate::queries::line::Line;
-use crate::queries::stacks::StackPath;
-use crate::queries::{diff, stacks};
+use crate::queries::named::{NamedPath, etag};
 use crate::state::Api;
 
 /// Makes a version; with `If-Match` only when nobody saved in between.
@@ -20,7 +20,7 @@ pub async fn create(
     State(api): State<Api>,
     writer: Writer,
     IfMatch(expected_version): IfMatch,
-    At(path): At<StackPath>,
+    At(path): At<NamedPath>,
     Body(new): Body<NewVersion>,
 ) -> Answer<Accepted> {
     order_version(&api, &writer, &path, new, expected_version, Then::Stays).await
@@ -39,7 +39,7 @@ pub(super) enum Then {
 pub(super) async fn order_version(
     api: &Api,
     writer: &Writer,
-    path: &StackPath,
+    path: &NamedPath,
     new: NewVersion,
     expected_version: Option<u32>,
     then: Then,
@@ -93,7 +93,7 @@ async fn saved_in_between(api: &Api, line: &Line, seen: u32, latest: Option<Expe
     if let Ok(Some((before, now))) = both(api, line, seen, latest).await {
         problem.diff = diff::between(seen, before, last, now).await.ok().map(Box::new);
     }
-    Refusal::of(problem).with_header(ETAG, stacks::etag(last))
+    Refusal::of(problem).with_header(ETAG, etag(last))
 }
 
 async fn both(api: &Api, line: &Line, seen: u32, latest: Option<Expected>) -> Answer<Option<(Bundle, Bundle)>> {

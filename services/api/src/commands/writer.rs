@@ -14,7 +14,7 @@ use super::order;
 use crate::auth::{Client, Principal};
 use crate::extract::{Accepted, Idempotency, Params};
 use crate::problems::{Answer, Refusal};
-use crate::queries::{machines, stacks};
+use crate::queries::named;
 use crate::state::Api;
 
 /// Somebody who may write, and what he says of his command.
@@ -67,7 +67,7 @@ impl Writer {
     /// # Errors
     /// 404 when there is none, 409 when the name means several, 422 when the key was used for another request.
     pub async fn subject(&self, api: &Api, reference: &str, same: impl Fn(&Action) -> bool) -> Answer<Subject> {
-        match stacks::fetch(api, &self.principal, reference).await {
+        match named::fetch::<Stack>(api, &self.principal, reference).await {
             Ok(stack) => Ok(Subject::Stack(Box::new(stack))),
             Err(refusal) => self.made_before(api, same).await?.map(Subject::Repeated).ok_or(refusal),
         }
@@ -78,7 +78,7 @@ impl Writer {
     /// # Errors
     /// As [`Writer::subject`].
     pub async fn machine(&self, api: &Api, reference: &str, same: impl Fn(&Action) -> bool) -> Answer<MachineSubject> {
-        match machines::fetch(api, &self.principal, reference).await {
+        match named::fetch::<Machine>(api, &self.principal, reference).await {
             Ok(machine) => Ok(MachineSubject::Machine(Box::new(machine))),
             Err(refusal) => match self.made_before(api, same).await? {
                 Some(answer) => Ok(MachineSubject::Repeated(answer)),

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use orrery_contracts::rest::{Command, List};
+use orrery_contracts::rest::{Command, List, Machine, Stack};
 use orrery_contracts::{Code, Digest, MachineId, StackId, Status};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{machines, page, read, sequence, small, stacks, steps, stored, word};
+use super::{named, page, read, sequence, small, steps, stored, word};
 use crate::auth::Principal;
 use crate::broker::Standing;
 use crate::consistency;
@@ -94,7 +94,7 @@ pub async fn list(State(api): State<Api>, principal: Principal, Params(filter): 
 async fn stack_of(api: &Api, principal: &Principal, reference: &str) -> Answer<Uuid> {
     match reference.parse::<StackId>() {
         Ok(id) => Ok(id.uuid()),
-        Err(_) => stacks::fetch(api, principal, reference).await.map(|stack| stack.id.uuid()),
+        Err(_) => named::fetch::<Stack>(api, principal, reference).await.map(|stack| stack.id.uuid()),
     }
 }
 
@@ -102,7 +102,7 @@ async fn stack_of(api: &Api, principal: &Principal, reference: &str) -> Answer<U
 async fn machine_of(api: &Api, principal: &Principal, reference: &str) -> Answer<Uuid> {
     match reference.parse::<MachineId>() {
         Ok(id) => Ok(id.uuid()),
-        Err(_) => machines::fetch(api, principal, reference).await.map(|machine| machine.id.uuid()),
+        Err(_) => named::fetch::<Machine>(api, principal, reference).await.map(|machine| machine.id.uuid()),
     }
 }
 

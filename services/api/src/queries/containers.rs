@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use orrery_contracts::StackId;
-use orrery_contracts::rest::{Container, List};
+use orrery_contracts::rest::{Container, List, Stack};
 use uuid::Uuid;
 
-use super::stacks::{self, StackPath};
+use super::named::{self, NamedPath};
 use super::{read, small, word};
 use crate::auth::Principal;
 use crate::extract::At;
@@ -14,8 +14,8 @@ use crate::problems::{Answer, Refusal};
 use crate::state::Api;
 
 /// `GET /stacks/{id}/containers`: all of them; a stack has no more than a page of them is long.
-pub async fn list(State(api): State<Api>, principal: Principal, At(path): At<StackPath>) -> Answer<Json<List<Container>>> {
-    let stack = stacks::fetch(&api, &principal, &path.id).await?;
+pub async fn list(State(api): State<Api>, principal: Principal, At(path): At<NamedPath>) -> Answer<Json<List<Container>>> {
+    let stack: Stack = named::fetch(&api, &principal, &path.id).await?;
     Ok(Json(List { items: of_stack(&api, stack.id).await?, next: None }))
 }
 

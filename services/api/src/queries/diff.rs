@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use orrery_contracts::rest::{FileDiff, VersionDiff};
+use orrery_contracts::rest::{FileDiff, Machine, Stack, VersionDiff};
 use orrery_contracts::{Bundle, FileContent};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use similar::TextDiff;
 
 use super::line::Line;
-use super::{machines, stacks};
+use super::named;
 use crate::auth::Principal;
 use crate::commands::stack_apply::version_of;
 use crate::extract::At;
@@ -35,13 +35,13 @@ pub struct DiffPath {
 
 /// Compares two versions.
 pub async fn get(State(api): State<Api>, principal: Principal, At(path): At<DiffPath>) -> Answer<Json<VersionDiff>> {
-    let stack = stacks::fetch(&api, &principal, &path.id).await?;
+    let stack: Stack = named::fetch(&api, &principal, &path.id).await?;
     of(&api, &Line::from(&stack), &path).await
 }
 
 /// Compares two versions of a machine.
 pub async fn get_of_machine(State(api): State<Api>, principal: Principal, At(path): At<DiffPath>) -> Answer<Json<VersionDiff>> {
-    let machine = machines::fetch(&api, &principal, &path.id).await?;
+    let machine: Machine = named::fetch(&api, &principal, &path.id).await?;
     of(&api, &Line::from(&machine), &path).await
 }
 

@@ -3,106 +3,30 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::ETAG;
-use orrery_contracts::command::Target;
 use orrery_contracts::rest::{List, Machine};
-use orrery_contracts::{Code, MachineFacts, MachineId, MachineStatus, Name};
+use orrery_contracts::{MachineFacts, MachineId, MachineStatus};
 use uuid::Uuid;
 
-use super::stacks::{StackPath, cursor_of, etag};
-use super::{page, read, small, word};
+use super::named::{self, NamedPath, Wanted, etag};
+use super::{read, small, word};
 use crate::auth::Principal;
-use crate::consistency;
 use crate::extract::{At, Page, Params, With};
-use crate::problems::{Answer, Refusal, fault};
+use crate::problems::Answer;
 use crate::state::Api;
 
 /// `GET /machines`: by name.
 pub async fn list(State(api): State<Api>, principal: Principal, Params(asked): Params<Page>) -> Answer<Json<List<Machine>>> {
-    let limit = Page::limit(asked.limit)?;
-    consistency::catch_up_with_own_writes(&api).await?;
-    let (after, after_id) = match asked.after.as_deref() {
-        Some(cursor) => cursor_of(cursor).map(|(name, id)| (Some(name), Some(id)))?,
-        None => (None, None),
-    };
-    let wanted = Wanted { after, after_id, limit: limit.saturating_add(1), ..Wanted::default() };
-    let machines = select(&api, principal.sees_only(), wanted).await?;
-    Ok(Json(page(machines, limit, |machine| format!("{}/{}", machine.name, machine.id))))
+    named::list(&api, &principal, asked).await.map(Json)
 }
 
 /// `GET /machines/{id}`.
-pub async fn get(State(api): State<Api>, principal: Principal, At(path): At<StackPath>) -> Answer<With<Json<Machine>>> {
-    let machine = fetch(&api, &principal, &path.id).await?;
+pub async fn get(State(api): State<Api>, principal: Principal, At(path): At<NamedPath>) -> Answer<With<Json<Machine>>> {
+    let machine: Machine = named::fetch(&api, &principal, &path.id).await?;
     Ok(With { name: ETAG, value: etag(machine.latest_version), answer: Json(machine) })
 }
 
-/// The machine that a caller means and may see; waits for the read model before it says that there is none.
-///
-/// # Errors
-/// 404, or 409 when the name means several.
-pub async fn fetch(api: &Api, principal: &Principal, reference: &str) -> Answer<Machine> {
-    consistency::catch_up_with_own_writes(api).await?;
-    if let Some(machine) = look_up(api, principal, reference).await? {
-        return Ok(machine);
-    }
-    consistency::catch_up_with_everything(api).await?;
-    if let Some(machine) = look_up(api, principal, reference).await? {
-        return Ok(machine);
-    }
-    Err(Refusal::not_found(format!("the machine {reference:?}")))
-}
-
-async fn look_up(api: &Api, principal: &Principal, reference: &str) -> Answer<Option<Machine>> {
-    let Ok(target) = Target::parse(reference) else { return Ok(None) };
-    let wanted = match target {
-        Target::Id(id) => Wanted { id: Some(id), ..Wanted::default() },
-        Target::Of(owner, name) => Wanted { owner: Some(owner.into()), name: Some(name.into()), ..Wanted::default() },
-        Target::Own(name) => Wanted { name: Some(name.into()), ..Wanted::default() },
-    };
-    let mut found = select(api, principal.sees_only(), wanted).await?;
-    // Of two creates of one name that wait, the second will be rejected.
-    found.sort_by_key(|machine| machine.created_at);
-    let mut owners = std::collections::BTreeSet::new();
-    found.retain(|machine| owners.insert(machine.owner.clone()));
-    let own = found.iter().position(|machine| machine.owner == principal.name.as_str());
-    match (found.len(), own) {
-        (0 | 1, _) => Ok(found.pop()),
-        (_, Some(own)) => Ok(Some(found.swap_remove(own))),
-        (_, None) => {
-            let which = found.iter().map(|machine| fault(format!("{}/{}", machine.owner, machine.name), machine.id.to_string())).collect();
-            let detail = format!("{} machines are named {reference:?}; say owner/name or the id", found.len());
-            Err(Refusal::new(Code::Ambiguous, detail).with_errors(which))
-        }
-    }
-}
-
-/// The machine with this id, whosever it is; none when it is gone.
-pub(crate) async fn by_id(api: &Api, id: Uuid) -> Answer<Option<Machine>> {
-    Ok(select(api, None, Wanted { id: Some(id), ..Wanted::default() }).await?.pop())
-}
-
-/// The caller's own machine of this name.
-pub(crate) async fn own(api: &Api, principal: &Principal, name: &Name) -> Answer<Option<Machine>> {
-    let wanted = Wanted { owner: Some(principal.name.to_string()), name: Some(name.to_string()), ..Wanted::default() };
-    Ok(select(api, principal.sees_only(), wanted).await?.pop())
-}
-
-struct Wanted {
-    id: Option<Uuid>,
-    name: Option<String>,
-    owner: Option<String>,
-    after: Option<String>,
-    after_id: Option<Uuid>,
-    limit: i64,
-}
-
-impl Default for Wanted {
-    fn default() -> Self {
-        Self { id: None, name: None, owner: None, after: None, after_id: None, limit: 500 }
-    }
-}
-
 /// The one statement that fetches machines: whose they are is part of it.
-async fn select(api: &Api, sees_only: Option<&str>, wanted: Wanted) -> Answer<Vec<Machine>> {
+pub(super) async fn select(api: &Api, sees_only: Option<&str>, wanted: Wanted) -> Answer<Vec<Machine>> {
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT id AS "id!", name AS "name!", owner AS "owner!", domain AS "domain!", host AS "host!", desired AS "desired!",

@@ -11,6 +11,7 @@ pub mod diff;
 pub mod hosts;
 pub(crate) mod line;
 pub mod machines;
+pub mod named;
 pub mod plans;
 pub mod queue;
 pub mod stacks;

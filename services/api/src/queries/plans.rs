@@ -2,14 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use orrery_contracts::rest::{Empty, Machine, NewStack, NewVersion};
+use orrery_contracts::rest::{Empty, Machine, NewStack, NewVersion, Stack};
 use orrery_contracts::rpc::{MachinePlanQuestion, PlanQuestion, PlanTarget};
 use orrery_contracts::{Bundle, Engine, Plan};
 
 use super::hosts::LOCAL;
 use super::line::Line;
-use super::machines;
-use super::stacks::{self, StackPath};
+use super::named::{self, NamedPath};
 use super::versions::VersionPath;
 use crate::auth::Principal;
 use crate::commands::machine_create::definition_is_valid;
@@ -27,7 +26,7 @@ pub async fn of_version(
     At(path): At<VersionPath>,
     Body(Empty {}): Body<Empty>,
 ) -> Answer<Json<Plan>> {
-    let stack = stacks::fetch(&api, &principal, &path.id).await?;
+    let stack: Stack = named::fetch(&api, &principal, &path.id).await?;
     let line = Line::from(&stack);
     let version = version_of(&api, &line, path.version).await?;
     can_run(&api, &line, &version).await?;
@@ -41,10 +40,10 @@ pub async fn of_version(
 pub async fn of_files(
     State(api): State<Api>,
     principal: Principal,
-    At(path): At<StackPath>,
+    At(path): At<NamedPath>,
     Body(new): Body<NewVersion>,
 ) -> Answer<Json<Plan>> {
-    let stack = stacks::fetch(&api, &principal, &path.id).await?;
+    let stack: Stack = named::fetch(&api, &principal, &path.id).await?;
     let bundle = sources::named(&api, new.bundle, new.digest.as_ref()).await?;
     checks::definition_can_run(&bundle, &stack.project).await?;
     let target = files(&api, bundle).await?;
@@ -69,7 +68,7 @@ pub async fn of_machine_version(
     At(path): At<VersionPath>,
     Body(Empty {}): Body<Empty>,
 ) -> Answer<Json<Plan>> {
-    let machine = machines::fetch(&api, &principal, &path.id).await?;
+    let machine: Machine = named::fetch(&api, &principal, &path.id).await?;
     let version = version_of(&api, &Line::from(&machine), path.version).await?;
     let target = if version.is_stored() { PlanTarget::Version(version.version) } else { files(&api, version.bundle(&api).await?).await? };
     ask_of_machine(&api, &principal, Some(&machine), machine.domain.clone(), target).await
@@ -79,10 +78,10 @@ pub async fn of_machine_version(
 pub async fn of_machine_files(
     State(api): State<Api>,
     principal: Principal,
-    At(path): At<StackPath>,
+    At(path): At<NamedPath>,
     Body(new): Body<NewVersion>,
 ) -> Answer<Json<Plan>> {
-    let machine = machines::fetch(&api, &principal, &path.id).await?;
+    let machine: Machine = named::fetch(&api, &principal, &path.id).await?;
     let bundle = sources::named(&api, new.bundle, new.digest.as_ref()).await?;
     definition_is_valid(&bundle).await?;
     let target = files(&api, bundle).await?;

@@ -2,14 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use orrery_contracts::rest::{List, Version};
+use orrery_contracts::rest::{List, Machine, Stack, Version};
 use orrery_contracts::{Digest, Versioned};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::line::Line;
-use super::machines;
-use super::stacks::{self, StackPath};
+use super::named::{self, NamedPath};
 use super::{page, read, small};
 use crate::auth::Principal;
 use crate::consistency;
@@ -30,10 +29,10 @@ pub struct VersionPath {
 pub async fn list(
     State(api): State<Api>,
     principal: Principal,
-    At(path): At<StackPath>,
+    At(path): At<NamedPath>,
     Params(asked): Params<Page>,
 ) -> Answer<Json<List<Version>>> {
-    let stack = stacks::fetch(&api, &principal, &path.id).await?;
+    let stack: Stack = named::fetch(&api, &principal, &path.id).await?;
     listed(&api, &Line::from(&stack), &asked).await
 }
 
@@ -41,10 +40,10 @@ pub async fn list(
 pub async fn list_of_machine(
     State(api): State<Api>,
     principal: Principal,
-    At(path): At<StackPath>,
+    At(path): At<NamedPath>,
     Params(asked): Params<Page>,
 ) -> Answer<Json<List<Version>>> {
-    let machine = machines::fetch(&api, &principal, &path.id).await?;
+    let machine: Machine = named::fetch(&api, &principal, &path.id).await?;
     listed(&api, &Line::from(&machine), &asked).await
 }
 
@@ -63,13 +62,13 @@ async fn listed(api: &Api, line: &Line, asked: &Page) -> Answer<Json<List<Versio
 
 /// `GET /stacks/{id}/versions/{version}`.
 pub async fn get(State(api): State<Api>, principal: Principal, At(path): At<VersionPath>) -> Answer<Json<Version>> {
-    let stack = stacks::fetch(&api, &principal, &path.id).await?;
+    let stack: Stack = named::fetch(&api, &principal, &path.id).await?;
     of(&api, &Line::from(&stack), path.version).await.map(Json)
 }
 
 /// `GET /machines/{id}/versions/{version}`.
 pub async fn get_of_machine(State(api): State<Api>, principal: Principal, At(path): At<VersionPath>) -> Answer<Json<Version>> {
-    let machine = machines::fetch(&api, &principal, &path.id).await?;
+    let machine: Machine = named::fetch(&api, &principal, &path.id).await?;
     of(&api, &Line::from(&machine), path.version).await.map(Json)
 }
 

@@ -6,6 +6,7 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::Event;
+use orrery_contracts::rest::Stack;
 use orrery_contracts::rpc::{LogLine, LogsQuestion, StreamFrame};
 use orrery_contracts::{Engine, Time};
 use schemars::JsonSchema;
@@ -19,7 +20,7 @@ use crate::broker::Frames;
 use crate::extract::{At, Params};
 use crate::problems::{Answer, Refusal};
 use crate::queries::containers;
-use crate::queries::stacks::{self, StackPath};
+use crate::queries::named::{self, NamedPath};
 use crate::state::Api;
 
 /// The variable of `/containers/{id}/logs`.
@@ -59,10 +60,10 @@ pub async fn of_stack(
     State(api): State<Api>,
     principal: Principal,
     headers: HeaderMap,
-    At(path): At<StackPath>,
+    At(path): At<NamedPath>,
     Params(lines): Params<Lines>,
 ) -> Answer<Events> {
-    let stack = stacks::fetch(&api, &principal, &path.id).await?;
+    let stack: Stack = named::fetch(&api, &principal, &path.id).await?;
     let question = LogsQuestion { containers: Vec::new(), stack_id: Some(stack.id), ..lines.question(&headers)? };
     stream(api, principal, &stack.host, &question).await
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::response::sse::Event;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use orrery_contracts::StackId;
-use orrery_contracts::rest::{Container, Step};
+use orrery_contracts::rest::{Container, Machine, Stack, Step};
 use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::KEEP_ALIVE;
 use crate::problems::Answer;
 use crate::queries::commands::Wanted;
-use crate::queries::{commands, containers, machines, sequence, small, stacks, steps, versions};
+use crate::queries::{commands, containers, named, sequence, small, steps, versions};
 use crate::state::Api;
 
 /// How many entries of the feed are read at once for everybody.
@@ -321,7 +321,7 @@ async fn event(api: &Api, entry: Entry) -> Answer<Option<Told>> {
         }
         "stack" => {
             let Some(id) = entry.stack_id else { return Ok(None) };
-            match stacks::by_id(api, id).await? {
+            match named::by_id::<Stack>(api, id).await? {
                 Some(stack) => as_json("stack", &stack),
                 None => machine(api, id).await?,
             }
@@ -344,7 +344,7 @@ async fn event(api: &Api, entry: Entry) -> Answer<Option<Told>> {
 
 /// A machine, which lies beside the stacks; or that what lay there is gone.
 async fn machine(api: &Api, id: Uuid) -> Answer<Option<(&'static str, String)>> {
-    if let Some(machine) = machines::by_id(api, id).await? {
+    if let Some(machine) = named::by_id::<Machine>(api, id).await? {
         return Ok(as_json("machine", &machine));
     }
     let kind = sqlx::query_scalar!("SELECT kind FROM read.stacks WHERE id = $1", id).fetch_optional(&api.database).await?;

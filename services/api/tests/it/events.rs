@@ -65,7 +65,8 @@ async fn who_comes_back_goes_on_where_he_was_and_who_was_away_too_long_is_told()
     let new = read_until(&mut ahead, |event| event.kind == "command").await;
     assert_eq!(new.last().unwrap().data["status"], "DONE");
     // An entry is read with what it is about as it is now, so a step's earlier entry may say "done" too: the id counts.
-    assert!(new.iter().all(|event| number(&event.id) > number(&step.id)), "what was seen is not told again");
+    let told = new.iter().filter(|event| !event.kind.is_empty());
+    assert!(told.map(|event| number(&event.id)).all(|n| n > number(&step.id)), "what was seen is not told again");
 
     for strange in ["1-1", "nonsense", &format!("{}999", step.id)] {
         let mut lost = admin.stream(&format!("/api/v1/events?after={strange}")).await;

@@ -121,9 +121,7 @@ pub async fn delete<E: Engine, L: Ledger>(
     let committed = cleanup::committed(site);
     let observed = look(site, identity, before.is_some() || committed).await?;
     let shown = delete_plan(&observed, volumes);
-    if committed {
-        site.show(&shown).await?;
-    } else if !shown.empty || before.is_some() {
+    if !committed && (!shown.empty || before.is_some()) {
         let before = bring_to_rest(site, identity, before, &observed, &shown).await?;
         let commit = cleanup::commit(site, identity, "everything has stopped; what is removed now stays removed").await;
         run_back(site, identity, Some(&before), run_error(commit)).await?;

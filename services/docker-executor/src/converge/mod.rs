@@ -109,11 +109,12 @@ impl<E: Engine, L: Ledger> Work<'_, E, L> {
         if todo.is_empty() {
             return Ok(true);
         }
-        if first {
+        if first && !self.committed {
             let shown = todo.shown(self.apply.desired);
             self.site.show(&shown).await?;
         }
         if first && self.committed {
+            // Its plan was shown by the run that committed it, and a cancel comes too late.
             cleanup::after(self.site, &observed, &cleanup::finished(&todo, &observed), self.before.as_ref()).await?;
             return Ok(false);
         }
