@@ -72,7 +72,9 @@ async fn snapshots_bring_disk_and_memory_and_version_back() {
     assert_eq!(lab.virsh(&["domstate", "web"]), "shut off");
     lab.done("machine.apply", "web", json!({"version": 2})).await;
 
-    assert!(lab.refused("machine.snapshot.revert", "web", json!({"name": "none"})).await.contains("none"));
+    assert!(
+        lab.refused("machine.snapshot.revert", "web", json!({"name": "other"})).await.contains("no snapshot \"other\"; it has off, on")
+    );
     for name in ["off", "on"] {
         assert_eq!(lab.done("machine.snapshot.delete", "web", json!({"name": name})).await, format!("snapshot {name} forgotten"));
     }

@@ -38,13 +38,23 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             Task::Reboot => lifecycle::reboot(&site, &identity).await,
             Task::Suspend => lifecycle::suspend(&site, &identity).await,
             Task::Resume => lifecycle::resume(&site, &identity).await,
-            Task::Snapshot { name, description } => lifecycle::snapshot(&site, &identity, &name, &description).await,
+            Task::Snapshot { name, description } => {
+                let summary = lifecycle::snapshot(&site, &identity, &name, &description).await?;
+                // No event of libvirt's tells of snapshots.
+                self.changed.notify_one();
+                Ok(summary)
+            }
             Task::Revert { name } => {
                 let summary = lifecycle::revert(&site, &identity, &name).await?;
                 let seen = lifecycle::look(&site, &identity).await?;
+                self.changed.notify_one();
                 self.follow(run, head, seen.as_ref()).await.map(|()| summary)
             }
-            Task::Forget { name } => lifecycle::forget(&site, &identity, &name).await,
+            Task::Forget { name } => {
+                let summary = lifecycle::forget(&site, &identity, &name).await?;
+                self.changed.notify_one();
+                Ok(summary)
+            }
             Task::Delete { disks, grace } => {
                 let summary = lifecycle::delete(&site, &identity, grace, disks).await?;
                 self.tell(run, &head, MachineChange::Deleted { disks }).await?;

@@ -90,6 +90,12 @@ pub(crate) async fn snapshot<E: Hypervisor>(
 
 /// Has the machine be as it was.
 pub(crate) async fn revert<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity, name: &str) -> Result<String, RunError> {
+    let seen = look(site, identity).await?;
+    if let Some(seen) = seen.filter(|seen| !seen.snapshots.iter().any(|snapshot| snapshot.name == name)) {
+        let there: Vec<&str> = seen.snapshots.iter().map(|snapshot| snapshot.name.as_str()).collect();
+        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+        return Err(RunError::failed("no_snapshot", format!("the machine has no snapshot {name:?}; it has {there}")));
+    }
     one(site, identity, |domain| Act::SnapshotRevert { domain, name: name.to_owned() }, |_| false, &format!("as at snapshot {name}")).await
 }
 

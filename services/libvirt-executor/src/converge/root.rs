@@ -63,13 +63,12 @@ fn open(archive: &Path) -> io::Result<Archive<Box<dyn Read>>> {
 /// Where an entry comes to, below the root; none for the root itself, and for devices and pipes, which a container gets from libvirt.
 fn place<R: Read>(entry: &Entry<'_, R>, links: &BTreeSet<PathBuf>) -> io::Result<Option<PathBuf>> {
     let path = below(&entry.path()?)?;
-    match entry.header().entry_type() {
-        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse | EntryType::Directory | EntryType::Symlink => {}
-        EntryType::Link => {
-            let to = entry.link_name()?.ok_or_else(|| wrong(format!("{} is a link to nothing", path.display())))?;
-            through_no_link(&below(&to)?, links)?;
-        }
-        _ => return Ok(None),
+    let kind = entry.header().entry_type();
+    if kind.is_hard_link() {
+        let to = entry.link_name()?.ok_or_else(|| wrong(format!("{} is a link to nothing", path.display())))?;
+        through_no_link(&below(&to)?, links)?;
+    } else if !(kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() || kind.is_dir() || kind.is_symlink()) {
+        return Ok(None);
     }
     through_no_link(&path, links)?;
     Ok(Some(path).filter(|path| !path.as_os_str().is_empty()))
@@ -119,17 +118,13 @@ pub(crate) async fn unpack(archive: PathBuf, folder: PathBuf, shift: u32) -> Res
 }
 
 fn failure(path: &Path, error: &io::Error) -> StepFailure {
-    match error.kind() {
-        io::ErrorKind::NotFound => StepFailure::new(
-            "pool_elsewhere",
-            format!(
-                "{} is not to be seen from here: containers need the pool's folder at the same path for libvirt and the executor",
-                path.display()
-            ),
-        ),
-        io::ErrorKind::StorageFull => StepFailure::new("disk_full", format!("{}: {error}", path.display())),
-        _ => StepFailure::new("rootfs", format!("{}: {error}", path.display())),
+    let path = path.display();
+    if error.kind() == io::ErrorKind::NotFound {
+        let why = "containers need the pool's folder at the same path for libvirt and the executor";
+        return StepFailure::new("pool_elsewhere", format!("{path} is not to be seen from here: {why}"));
     }
+    let code = if error.kind() == io::ErrorKind::StorageFull { "disk_full" } else { "rootfs" };
+    StepFailure::new(code, format!("{path}: {error}"))
 }
 
 fn emptied(folder: &Path) -> io::Result<()> {

@@ -16,6 +16,10 @@ use crate::engine::escaped;
 /// Root inside is this user outside, and so on for so many users.
 const MAP: (u32, u32) = (100_000, 65_536);
 
+/// The control group of its own and the others': written down, since libvirt would write it into the definition at the first start, and that would
+/// look like a hand from outside.
+const PARTITION: &str = "<resource><partition>/machine</partition></resource>";
+
 /// The root filesystem of a container: a folder in the pool, unpacked from a box.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
@@ -72,7 +76,8 @@ pub(super) fn domain(machine: &Machine, container: &Container, identity: &Identi
     let description = if machine.description.is_empty() { String::new() } else { element("description", &machine.description) };
     let _ = write!(
         xml,
-        "<domain type='lxc'><name>{}</name><uuid>{}</uuid>{description}<metadata>{RECORD}</metadata><memory unit='MiB'>{}</memory><vcpu>1</vcpu>{}{}",
+        "<domain type='lxc'><name>{}</name><uuid>{}</uuid>{description}<metadata>{RECORD}</metadata><memory unit='MiB'>{}</memory><vcpu>1</vcpu>\
+         {PARTITION}{}{}",
         escaped(&identity.domain),
         identity.machine,
         machine.memory / (1024 * 1024),
