@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use futures::TryStreamExt as _;
 use orrery_contracts::machine::Snapshot;
-use orrery_contracts::{BoxObservation, DomainState, Drift, EngineMarker, MachineKind, MachineObservation, Time, subjects};
+use orrery_contracts::{BoxObservation, DomainState, Drift, EngineMarker, MachineId, MachineKind, MachineObservation, Time, subjects};
 use orrery_queue::{Broker, JudgeError};
 use time::OffsetDateTime;
 use tokio::sync::broadcast::error::RecvError;
@@ -181,7 +181,10 @@ impl<E: Hypervisor> Observer<E> {
                 .filter(|volume| volume.backing.as_deref() == Some(file.as_str()))
                 .map(|volume| volume.name.as_str())
                 .collect();
-            let used_by = machines.iter().map(|kept| kept.value.id).filter(|id| over.iter().any(|volume| is_of(*id, volume))).collect();
+            let records = observed.domains.iter().filter_map(|seen| Record::read(&seen.metadata));
+            let reads: Vec<MachineId> = records.filter(|record| record.boxes.contains(&head.volume)).map(|record| record.machine).collect();
+            let uses = |id: &MachineId| reads.contains(id) || over.iter().any(|volume| is_of(*id, volume));
+            let used_by = machines.iter().map(|kept| kept.value.id).filter(uses).collect();
             BoxObservation {
                 name: head.name.to_string(),
                 host: head.host,

@@ -3,8 +3,8 @@
 use orrery_contracts::{FieldChange, Plan, PlanAction, PlanKept, PlanNote};
 use orrery_machine::{Applies, Machine, applies_to, diff};
 
-use crate::definition::{Desired, Pool, Record};
-use crate::engine::{NewVolume, Observed, Seen, State};
+use crate::definition::{Desired, Pool, Record, is_seed};
+use crate::engine::{NewVolume, Observed, Reservation, Seen, State};
 
 /// What the guest takes while it runs. The format says more (`applies_to`); whatever is not here takes another boot.
 const LIVE: [&str; 6] = ["description", "labels", "autostart", "ready", "stop_grace_period", "shares.cpu"];
@@ -49,12 +49,20 @@ pub struct Todo {
     pub pool: bool,
     /// Networks that are not there.
     pub networks: Vec<String>,
+    /// Addresses that are to be reserved, by network.
+    pub reserve: Vec<(String, Reservation)>,
+    /// Addresses that were reserved for it, and are not any more.
+    pub release: Vec<(String, Reservation)>,
     /// Volumes that are not there.
     pub volumes: Vec<NewVolume>,
+    /// Whether the root filesystem must be unpacked.
+    pub root: bool,
     /// Volumes that are too small, and how much they should hold.
     pub grow: Vec<(String, u64)>,
     /// Whether the seed disk must be made.
     pub seed: bool,
+    /// Seed disks of other versions, which nothing reads any more once the domain is as it should be.
+    pub stale: Vec<String>,
     /// What is to be done with the domain.
     pub domain: DomainAction,
     /// Why.
@@ -82,19 +90,47 @@ pub fn plan(desired: &Desired, observed: &Observed, circumstances: &Circumstance
         decided => decided,
     };
     let seed = desired.seed.as_ref().is_some_and(|seed| !observed.volume(&seed.volume).is_some_and(|there| there.uploaded));
+    let root = desired.root.as_ref().is_some_and(|root| observed.volume(&root.volume).is_none());
     let down = |name: &&String| observed.network(name).is_none_or(|network| !network.active);
     Todo {
         pool: (!volumes.is_empty() || seed) && observed.volumes.is_empty(),
         networks: desired.networks.keys().filter(down).cloned().collect(),
+        reserve: desired.reservations().into_iter().filter(|(network, one)| !reserved(observed, network, one)).collect(),
+        release: released(desired, observed),
         volumes,
+        root,
         grow,
         seed,
+        stale: stale(desired, observed, seen),
         domain,
         reason,
         autostart: seen.is_none_or(|seen| seen.autostart != desired.machine.autostart) && (seen.is_some() || desired.machine.autostart),
         refusals: refusals(desired, observed, seen, &changes),
         changes,
     }
+}
+
+fn reserved(observed: &Observed, network: &str, one: &Reservation) -> bool {
+    observed.network(network).is_some_and(|network| network.active && network.reservations.contains(one))
+}
+
+/// What its networks keep for it by its name, and the definition does not ask for.
+fn released(desired: &Desired, observed: &Observed) -> Vec<(String, Reservation)> {
+    let wanted = desired.reservations();
+    let all = observed.networks.iter().flat_map(|network| network.reservations.iter().map(|one| (network.name.clone(), one.clone())));
+    let its = |one: &Reservation| one.name == desired.identity.domain;
+    // One whose address differs is replaced when the new one is reserved.
+    all.filter(|(network, one)| its(one) && !wanted.iter().any(|(of, other)| of == network && other.mac == one.mac)).collect()
+}
+
+/// The seeds of other versions. A snapshot names the seed of its time, so that all stay while there is one.
+fn stale(desired: &Desired, observed: &Observed, seen: Option<&Seen>) -> Vec<String> {
+    if seen.is_some_and(|seen| !seen.snapshots.is_empty()) {
+        return Vec::new();
+    }
+    let now = desired.seed.as_ref().map(|seed| seed.volume.as_str());
+    let names = observed.volumes.iter().map(|volume| volume.name.as_str());
+    names.filter(|name| is_seed(desired.identity.machine, name) && Some(*name) != now).map(str::to_owned).collect()
 }
 
 fn fields(desired: &Desired, circumstances: &Circumstances<'_>) -> Vec<FieldChange> {
@@ -111,7 +147,10 @@ fn domain(desired: &Desired, seen: Option<&Seen>, changes: &[FieldChange]) -> (D
     let up = seen.state.is_up();
     let live = |change: &FieldChange| LIVE.iter().any(|key| change.path == *key || change.path.starts_with(&format!("{key}.")));
     let boots = changes.is_empty() || !changes.iter().all(live);
+    let version = record.as_ref().map(|record| record.version);
     match (same, untouched) {
+        // What differs is not in libvirt's definition; the record beside it says which version it is of.
+        (true, true) if version != Some(desired.identity.version) => (DomainAction::Redefine, format!("{} differ", named(changes))),
         (true, true) if seen.state == State::Paused => (DomainAction::Resume, "it stands still".to_owned()),
         (true, true) if up => (DomainAction::Keep, "it runs as the version says".to_owned()),
         (true, true) => (DomainAction::Start, format!("it is {} ({})", seen.state.word(), seen.reason)),
@@ -137,6 +176,7 @@ fn refusals(desired: &Desired, observed: &Observed, seen: Option<&Seen>, changes
         let message = format!("a domain named {} is there already, and Orrery did not make it; rename or remove it", other.name);
         refusals.push(Refusal { code: "name_taken", message });
     }
+    refusals.extend(addresses_outside(desired, observed));
     for change in changes.iter().filter(|_| seen.is_some()) {
         let (code, message) = match applies_to(&change.path) {
             Applies::Live | Applies::NextBoot => continue,
@@ -154,11 +194,27 @@ fn refusals(desired: &Desired, observed: &Observed, seen: Option<&Seen>, changes
     refusals
 }
 
+/// An address that its network does not have.
+fn addresses_outside(desired: &Desired, observed: &Observed) -> Vec<Refusal> {
+    let outside = |(name, one): (String, Reservation)| {
+        let (network, std::net::IpAddr::V4(ip)) = (observed.network(&name)?, one.ip) else { return None };
+        if network.subnets.is_empty() || network.subnets.iter().any(|subnet| subnet.has(ip)) {
+            return None;
+        }
+        let has: Vec<String> = network.subnets.iter().map(ToString::to_string).collect();
+        let message = format!("{ip} is no address for a guest of the network {name}, which has {}: take another one", has.join(", "));
+        Some(Refusal { code: "address_outside", message })
+    };
+    desired.reservations().into_iter().filter_map(outside).collect()
+}
+
 impl Todo {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let nothing_around = self.networks.is_empty() && self.volumes.is_empty() && self.grow.is_empty() && !self.seed && !self.autostart;
+        let nothing_around = self.networks.is_empty() && self.volumes.is_empty() && self.grow.is_empty() && !self.seed && !self.root;
+        let nothing_around = nothing_around && self.reserve.is_empty() && self.release.is_empty();
+        let nothing_around = nothing_around && self.stale.is_empty() && !self.autostart;
         nothing_around && self.domain == DomainAction::Keep
     }
 
@@ -178,9 +234,15 @@ impl Todo {
         for network in &self.networks {
             add("network.ensure", network, "it is not up".to_owned(), Vec::new());
         }
+        for (network, one) in &self.reserve {
+            add("address.reserve", &format!("{} on {network}", one.ip), "it is kept for the machine".to_owned(), Vec::new());
+        }
         for volume in &self.volumes {
             let reason = if volume.backing.is_some() { "a disk over its box" } else { "an empty disk" };
             add("volume.create", &volume.name, reason.to_owned(), Vec::new());
+        }
+        if let Some(root) = desired.root.as_ref().filter(|_| self.root) {
+            add("root.unpack", &root.volume, "a root filesystem from its archive".to_owned(), Vec::new());
         }
         for (volume, capacity) in &self.grow {
             add("volume.resize", volume, format!("it should hold {capacity} bytes"), Vec::new());
@@ -203,6 +265,12 @@ impl Todo {
         if self.autostart {
             let reason = if desired.machine.autostart { "it starts with the host" } else { "it does not start with the host" };
             add("machine.autostart", subject, reason.to_owned(), Vec::new());
+        }
+        for (network, one) in &self.release {
+            add("address.release", &format!("{} on {network}", one.ip), "nobody asks for it any more".to_owned(), Vec::new());
+        }
+        for volume in &self.stale {
+            add("volume.remove", volume, "it is the seed of another version".to_owned(), Vec::new());
         }
         let kept = match self.domain {
             DomainAction::Keep => vec![PlanKept { subject: subject.clone(), service: String::new(), reason: self.reason.clone() }],

@@ -47,7 +47,8 @@ fn try_desired(yaml: &str) -> Result<Desired, Vec<String>> {
         version: 1,
         command: 7,
     };
-    let host = Host { pool: Pool { path: "/pool".into() }, accelerator: Accelerator::Tcg };
+    let host =
+        Host { pool: Pool { path: "/pool".into() }, accelerator: Accelerator::Tcg, volumes: BTreeMap::new(), subnets: BTreeMap::new() };
     let compiled = compile(&machine(yaml), &identity, &host, &boxes());
     compiled.map_err(|faults| faults.into_iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect())
 }
@@ -81,6 +82,7 @@ fn applied(desired: &Desired) -> Observed {
         bridge: None,
         metadata: None,
         hash: String::new(),
+        subnets: vec![],
         reservations: vec![],
     };
     let volume = |name: &str, capacity: u64| SeenVolume {

@@ -12,14 +12,16 @@ use tokio::io::AsyncWriteExt as _;
 use super::heads::now;
 use super::judge::away;
 use super::{Import, LibvirtExecutor};
-use crate::converge::{Halt, Site, pool};
-use crate::definition::{Pool, box_volume};
-use crate::engine::{Act, Format, Hypervisor, NewVolume, Scope, Source};
+use crate::converge::{Halt, Site, pool, root};
+use crate::definition::{Pool, Record, box_volume, is_of};
+use crate::engine::{Act, Format, Hypervisor, NewVolume, Scope, Seen, Source};
 
 /// How many bytes come between two words of progress.
 const TELL_EVERY: u64 = 8 * 1024 * 1024;
 /// The first bytes of a qcow2 image (QEMU, docs/interop/qcow2.txt).
 const QCOW2: &[u8] = b"QFI\xfb";
+/// Where a tar archive has its mark, and the mark (POSIX, pax Interchange Format).
+const TAR: (usize, &[u8]) = (257, b"ustar");
 /// Where an ISO 9660 image has its mark, and the mark (ECMA-119, 8.1).
 const ISO: (usize, &[u8]) = (32769, b"CD001");
 
@@ -33,17 +35,18 @@ struct Fetched {
 }
 
 impl<E: Hypervisor> LibvirtExecutor<E> {
-    /// The machines whose disks lie on a box, or that read it as it is: by the names of their domains.
+    /// The machines whose disks lie on a box, or that read it as it is, by the names of their domains; and disks without a machine.
     pub(crate) async fn users_of(&self, head: &BoxHead) -> Result<Vec<String>, JudgeError> {
         let observed =
             self.engine.observe(&Scope { pool: Some(Pool::NAME.to_owned()), in_short: true, ..Scope::default() }).await.map_err(away)?;
         let file = self.pool.file(&head.volume);
         let over = observed.volumes.iter().filter(|volume| volume.backing.as_deref() == Some(file.as_str()));
         let machines = self.definitions.machine_heads().await?;
-        let of = |volume: &str| {
-            machines.iter().find(|kept| crate::definition::is_of(kept.value.id, volume)).map(|kept| kept.value.domain.clone())
-        };
-        let mut users: Vec<String> = over.map(|volume| of(&volume.name).unwrap_or_else(|| volume.name.clone())).collect();
+        let of = |volume: &str| machines.iter().map(|kept| &kept.value).find(|head| !head.deleted && is_of(head.id, volume));
+        let stays = |volume: &str| format!("the disk {volume} that stayed in the pool (`virsh vol-delete --pool {} {volume}`)", Pool::NAME);
+        let over = over.map(|volume| of(&volume.name).map_or_else(|| stays(&volume.name), |head| head.domain.clone()));
+        let reads = |seen: &&Seen| Record::read(&seen.metadata).is_some_and(|record| record.boxes.contains(&head.volume));
+        let mut users: Vec<String> = over.chain(observed.domains.iter().filter(reads).map(|seen| seen.name.clone())).collect();
         users.sort();
         users.dedup();
         Ok(users)
@@ -143,6 +146,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             ));
         }
         let format = import.format.unwrap_or(found);
+        let capacity = if format == BoxFormat::Rootfs { rootfs(&file).await? } else { capacity };
         if format == BoxFormat::Vagrant {
             return Err(StepFailure::new(
                 "format",
@@ -153,6 +157,20 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             return Err(StepFailure::new("format", "this is no qcow2 image; leave `format` out to have it found"));
         }
         Ok(Fetched { file, format, sha256, size, capacity })
+    }
+}
+
+/// How many bytes the files in an archive have. One that cannot be unpacked within its root is thrown away.
+async fn rootfs(file: &Path) -> Result<u64, StepFailure> {
+    let path = file.to_owned();
+    let looked = tokio::task::spawn_blocking(move || root::look(&path)).await;
+    match looked.map_err(|error| StepFailure::new("files", error.to_string()))? {
+        Ok(holds) => Ok(holds.bytes),
+        Err(error) => {
+            let _ = tokio::fs::remove_file(file).await;
+            let message = format!("this is no archive of a root filesystem: {error}; a tar is needed, as it is or packed by gzip");
+            Err(StepFailure::new("format", message))
+        }
     }
 }
 
@@ -228,6 +246,10 @@ fn recognised(head: &[u8], size: u64) -> (BoxFormat, u64) {
     let (at, mark) = ISO;
     if head.get(at..at.saturating_add(mark.len())) == Some(mark) {
         return (BoxFormat::Iso, size);
+    }
+    let (at, mark) = TAR;
+    if head.get(at..at.saturating_add(mark.len())) == Some(mark) {
+        return (BoxFormat::Rootfs, size);
     }
     if head.get(510..512) == Some(&[0x55, 0xaa]) && size > 1024 * 1024 && head.get(514..518) != Some(b"HdrS") {
         return (BoxFormat::Raw, size);

@@ -1,7 +1,5 @@
 //! Carrying commands of machines out. Effects on libvirt go through [`crate::converge`]; what they changed is told before the end.
 
-use std::time::Duration;
-
 use orrery_contracts::{Desired as Wanted, MachineChange, MachineHead, Name};
 use orrery_queue::definitions::Draft;
 use orrery_queue::{JudgeError, Run, RunError};
@@ -9,11 +7,8 @@ use orrery_queue::{JudgeError, Run, RunError};
 use super::heads::told;
 use super::{LibvirtExecutor, MachineJob, Ready, Task};
 use crate::converge::{self, Apply, NOTHING, Site, lifecycle};
-use crate::definition::Identity;
-use crate::engine::Hypervisor;
-
-/// How long a guest may take to end where no definition says it.
-const GRACE: Duration = Duration::from_secs(60);
+use crate::definition::{Desired, Identity, Record};
+use crate::engine::{Hypervisor, Seen};
 
 impl<E: Hypervisor> LibvirtExecutor<E> {
     pub(super) async fn execute_machine(&self, job: MachineJob, run: &Run) -> Result<String, RunError> {
@@ -32,8 +27,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
                 let summary = self.apply(run, head, *ready).await?;
                 Ok(format!("version {number} saved; {summary}"))
             }
-            Task::Shutdown { grace_seconds } => {
-                let grace = grace_seconds.map_or(GRACE, Duration::from_secs);
+            Task::Shutdown { grace } => {
                 let summary = lifecycle::shutdown(&site, &identity, grace).await?;
                 self.wanted(run, head, Wanted::Stopped).await.map(|()| summary)
             }
@@ -44,11 +38,25 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             Task::Reboot => lifecycle::reboot(&site, &identity).await,
             Task::Suspend => lifecycle::suspend(&site, &identity).await,
             Task::Resume => lifecycle::resume(&site, &identity).await,
-            Task::Snapshot { name, description } => lifecycle::snapshot(&site, &identity, &name, &description).await,
-            Task::Revert { name } => lifecycle::revert(&site, &identity, &name).await,
-            Task::Forget { name } => lifecycle::forget(&site, &identity, &name).await,
-            Task::Delete { disks } => {
-                let summary = lifecycle::delete(&site, &identity, GRACE, disks).await?;
+            Task::Snapshot { name, description } => {
+                let summary = lifecycle::snapshot(&site, &identity, &name, &description).await?;
+                // No event of libvirt's tells of snapshots.
+                self.changed.notify_one();
+                Ok(summary)
+            }
+            Task::Revert { name } => {
+                let summary = lifecycle::revert(&site, &identity, &name).await?;
+                let seen = lifecycle::look(&site, &identity).await?;
+                self.changed.notify_one();
+                self.follow(run, head, seen.as_ref()).await.map(|()| summary)
+            }
+            Task::Forget { name } => {
+                let summary = lifecycle::forget(&site, &identity, &name).await?;
+                self.changed.notify_one();
+                Ok(summary)
+            }
+            Task::Delete { disks, grace } => {
+                let summary = lifecycle::delete(&site, &identity, grace, disks).await?;
                 self.tell(run, &head, MachineChange::Deleted { disks }).await?;
                 self.write_head(&MachineHead { deleted: true, command: run.command().seq, ..head }).await?;
                 self.changed.notify_one();
@@ -93,6 +101,23 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         self.write_head(&MachineHead { latest, current, desired: Wanted::Running, converged: seq, command: seq, ..head }).await?;
         self.changed.notify_one();
         Ok(summary)
+    }
+
+    /// What a snapshot brings back is the version of its time, running or off as it was then: from now on that is what is wanted.
+    async fn follow(&self, run: &Run, head: MachineHead, seen: Option<&Seen>) -> Result<(), RunError> {
+        let Some(seen) = seen else { return Ok(()) };
+        let current = Record::read(&seen.metadata).map(|record| record.version).or(head.current);
+        let desired = if seen.state.is_up() { Wanted::Running } else { Wanted::Stopped };
+        let seq = run.command().seq;
+        if let Some(version) = current.filter(|version| Some(*version) != head.current || run.run() > 1) {
+            let machine = match self.compiled(&head, version, seq).await {
+                Ok(compiled) => compiled.as_ref().map(Desired::summary),
+                Err(error) => return Err(RunError::failed("definitions", error.to_string())),
+            };
+            self.tell(run, &head, MachineChange::HeadMoved { current, machine }).await?;
+        }
+        self.tell(run, &head, MachineChange::DesiredChanged { desired }).await?;
+        self.write_head(&MachineHead { current, desired, command: seq, ..head }).await
     }
 
     /// Whether the machine should run has changed.

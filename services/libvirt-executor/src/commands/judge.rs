@@ -2,6 +2,7 @@
 //! start is rejected here and holds nobody.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use orrery_contracts::command::{BoxAction, BundleSource, MachineAction, Target, Versioning};
 use orrery_contracts::{Action, BoxHead, Bundle, Desired as Wanted, Digest, MachineHead, MachineId, Name, Role, VersionRecord};
@@ -11,8 +12,11 @@ use orrery_queue::{Accepted, JudgeError};
 use uuid::Uuid;
 
 use super::{Import, Job, LibvirtExecutor, MachineJob, Ready, Task, reject};
-use crate::definition::{Desired, Host, Identity, Record, compile};
+use crate::definition::{Desired, Host, Identity, Pool, Record, compile};
 use crate::engine::{Class, EngineError, Hypervisor, Scope};
+
+/// How long a guest may take to end where no definition says it.
+const GRACE: Duration = Duration::from_secs(60);
 
 impl<E: Hypervisor> LibvirtExecutor<E> {
     pub(super) async fn judge_command(&self, command: &Accepted) -> Result<Job, JudgeError> {
@@ -34,12 +38,13 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         let task = match action {
             MachineAction::Versioning(versioning) => self.judge_version(command, &head, versioning).await?,
             MachineAction::Start => Task::Start(Box::new(self.current(command, &head).await?)),
-            MachineAction::Shutdown { grace_seconds } => Task::Shutdown { grace_seconds: *grace_seconds },
+            MachineAction::Shutdown { grace_seconds: Some(seconds) } => Task::Shutdown { grace: Duration::from_secs(*seconds) },
+            MachineAction::Shutdown { grace_seconds: None } => Task::Shutdown { grace: self.grace(&head).await? },
             MachineAction::Stop => Task::Stop,
             MachineAction::Reboot => Task::Reboot,
             MachineAction::Suspend => Task::Suspend,
             MachineAction::Resume => Task::Resume,
-            MachineAction::Delete { disks } => Task::Delete { disks: *disks },
+            MachineAction::Delete { disks } => Task::Delete { disks: *disks, grace: self.grace(&head).await? },
             MachineAction::SnapshotCreate { name, description } => Task::Snapshot { name: name.clone(), description: description.clone() },
             MachineAction::SnapshotRevert { name } => Task::Revert { name: name.clone() },
             MachineAction::SnapshotDelete { name } => Task::Forget { name: name.clone() },
@@ -168,10 +173,28 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
     ) -> Result<Option<Desired>, JudgeError> {
         let observed = self.engine.observe(&Scope { in_short: true, ..Scope::default() }).await.map_err(away)?;
         let Some(record) = observed.domain(head.id.uuid()).and_then(|seen| Record::read(&seen.metadata)) else { return Ok(None) };
-        let Some(version) = self.definitions.get_version(head.id, record.version).await? else { return Ok(None) };
-        let bundle = self.bundle(record.version, &version.digest).await?;
+        let Some(machine) = self.machine(head, record.version).await? else { return Ok(None) };
         let identity = self.identity(head, record.version, record.command).await?;
-        Ok(compile(&definition(&bundle)?, &identity, host, boxes).ok())
+        Ok(compile(&machine, &identity, host, boxes).ok())
+    }
+
+    /// What a version wants on this host; none when that cannot be had here any more.
+    pub(super) async fn compiled(&self, head: &MachineHead, version: u32, command: u64) -> Result<Option<Desired>, JudgeError> {
+        let Some(machine) = self.machine(head, version).await? else { return Ok(None) };
+        let identity = self.identity(head, version, command).await?;
+        Ok(compile(&machine, &identity, &self.host_now().await?, &self.boxes().await?).ok())
+    }
+
+    /// The definition of a version.
+    async fn machine(&self, head: &MachineHead, version: u32) -> Result<Option<Machine>, JudgeError> {
+        let Some(record) = self.definitions.get_version(head.id, version).await? else { return Ok(None) };
+        definition(&self.bundle(version, &record.digest).await?).map(Some)
+    }
+
+    /// How long the guest may take to end, as the version at work says.
+    async fn grace(&self, head: &MachineHead) -> Result<Duration, JudgeError> {
+        let Some(version) = head.current else { return Ok(GRACE) };
+        Ok(self.machine(head, version).await?.map_or(GRACE, |machine| machine.stop_grace_period))
     }
 
     pub(crate) async fn identity(&self, head: &MachineHead, version: u32, command: u64) -> Result<Identity, JudgeError> {
@@ -181,7 +204,11 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
 
     pub(crate) async fn host_now(&self) -> Result<Host, JudgeError> {
         let capabilities = self.engine.capabilities().await.map_err(away)?;
-        Ok(Host { pool: self.pool.clone(), accelerator: capabilities.accelerator })
+        let observed = self.engine.observe(&Scope { in_short: true, ..Scope::all(Pool::NAME) }).await.map_err(away)?;
+        let subnets = observed.networks.iter().filter_map(|network| Some((network.name.clone(), *network.subnets.first()?)));
+        let subnets = subnets.collect();
+        let volumes = observed.volumes.into_iter().map(|volume| (volume.name, volume.format)).collect();
+        Ok(Host { pool: self.pool.clone(), accelerator: capabilities.accelerator, volumes, subnets })
     }
 
     /// The boxes of this host, by name.
@@ -237,7 +264,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
                 }
                 let users = self.users_of(&head).await?;
                 if !users.is_empty() {
-                    return Err(reject(format!("the box {name} is used by {}; delete them with their disks first", users.join(", "))));
+                    return Err(reject(format!("the box {name} is used by {}", users.join(", "))));
                 }
                 Ok(Job::RemoveBox(Box::new(head)))
             }

@@ -8,6 +8,7 @@ mod judge;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use orrery_contracts::command::{BoxFormat, BoxSource};
 use orrery_contracts::{BoxHead, BundleLimits, Digest, MachineHead, Name, Rejection};
@@ -92,7 +93,7 @@ pub(crate) enum Task {
     },
     Start(Box<Ready>),
     Shutdown {
-        grace_seconds: Option<u64>,
+        grace: Duration,
     },
     Stop,
     Reboot,
@@ -100,6 +101,7 @@ pub(crate) enum Task {
     Resume,
     Delete {
         disks: bool,
+        grace: Duration,
     },
     Snapshot {
         name: String,

@@ -1,11 +1,13 @@
 //! What is done to a machine without a new version: power, snapshots, and its end.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use orrery_queue::RunError;
 
+use super::root;
 use super::site::{Halt, Site};
-use crate::definition::{Identity, Pool, is_of};
+use crate::definition::{Identity, Pool, is_of, is_root, is_seed};
 use crate::engine::{Act, DomainRef, Hypervisor, Observed, Scope, Seen, State};
 
 fn run_error(halt: Halt) -> RunError {
@@ -29,11 +31,21 @@ async fn one<E: Hypervisor>(
     if already(&seen) {
         return Ok(super::NOTHING.to_owned());
     }
-    let effect = site.act(&identity.domain, act(seen.domain)).await.map_err(run_error)?;
+    let act = act(seen.domain);
+    if !seen.state.is_up() && needs_a_guest(&act) {
+        return Err(RunError::failed("off", format!("the machine is {}: start it first", seen.state.word())));
+    }
+    let effect = site.act(&identity.domain, act).await.map_err(run_error)?;
     Ok(std::iter::once(words.to_owned()).chain(effect.warnings).collect::<Vec<_>>().join("; "))
 }
 
-async fn look<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity) -> Result<Option<Seen>, RunError> {
+/// Whether it is done to a guest that runs.
+const fn needs_a_guest(act: &Act) -> bool {
+    matches!(act, Act::Reboot { .. } | Act::Suspend { .. } | Act::Resume { .. })
+}
+
+/// The machine's domain, when there is one.
+pub(crate) async fn look<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity) -> Result<Option<Seen>, RunError> {
     let uuid = identity.machine.uuid();
     let observed = site.observe(&Scope { only: Some(uuid), ..Scope::default() }).await?;
     Ok(observed.domain(uuid).cloned())
@@ -78,6 +90,12 @@ pub(crate) async fn snapshot<E: Hypervisor>(
 
 /// Has the machine be as it was.
 pub(crate) async fn revert<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity, name: &str) -> Result<String, RunError> {
+    let seen = look(site, identity).await?;
+    if let Some(seen) = seen.filter(|seen| !seen.snapshots.iter().any(|snapshot| snapshot.name == name)) {
+        let there: Vec<&str> = seen.snapshots.iter().map(|snapshot| snapshot.name.as_str()).collect();
+        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+        return Err(RunError::failed("no_snapshot", format!("the machine has no snapshot {name:?}; it has {there}")));
+    }
     one(site, identity, |domain| Act::SnapshotRevert { domain, name: name.to_owned() }, |_| false, &format!("as at snapshot {name}")).await
 }
 
@@ -108,15 +126,27 @@ pub(crate) async fn delete<E: Hypervisor>(
     let own: Vec<&str> = observed.volumes.iter().map(|volume| volume.name.as_str()).filter(|name| is_of(identity.machine, name)).collect();
     if !disks {
         // The seed is made anew from the definition whenever it is needed.
-        let kept = own.iter().filter(|name| !name.contains(".seed-")).count();
+        for name in own.iter().filter(|name| is_seed(identity.machine, name)) {
+            remove_volume(site, name).await?;
+        }
+        let kept = own.iter().filter(|name| !is_seed(identity.machine, name)).count();
         let words = if kept == 0 { "no disks".to_owned() } else { format!("{kept} disk(s) stay in the pool") };
         return Ok(format!("machine removed; {words}"));
     }
     for name in &own {
-        let act = Act::RemoveVolume { pool: Pool::NAME.to_owned(), name: (*name).to_owned() };
-        site.act(name, act).await.map_err(run_error)?;
+        if is_root(identity.machine, name) {
+            let folder = PathBuf::from(Pool::from_env().file(name));
+            site.work("root.remove", name, |_| root::remove(folder)).await?;
+        } else {
+            remove_volume(site, name).await?;
+        }
     }
     Ok(format!("machine and {} volume(s) removed", own.len()))
+}
+
+async fn remove_volume<E: Hypervisor>(site: &Site<'_, E>, name: &str) -> Result<(), RunError> {
+    let act = Act::RemoveVolume { pool: Pool::NAME.to_owned(), name: name.to_owned() };
+    site.act(name, act).await.map(drop).map_err(run_error)
 }
 
 /// Gives the addresses back that were reserved under the domain's name.

@@ -3,14 +3,16 @@
 
 pub(crate) mod lifecycle;
 mod ready;
+pub(crate) mod root;
 mod site;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use orrery_queue::RunError;
+use orrery_queue::{RunError, StepState};
 
 use crate::definition::{Desired, Pool, Record};
-use crate::engine::{Act, DomainRef, Format, Hypervisor, NewVolume, Reservation, Scope, Source};
+use crate::engine::{Act, DomainRef, Format, Hypervisor, NewVolume, Scope, Source};
 use crate::plan::{self, Circumstances, DomainAction, Todo};
 
 pub(crate) use site::{Halt, Site};
@@ -35,6 +37,7 @@ pub(crate) struct Apply<'a> {
 struct Done {
     words: Vec<&'static str>,
     touched: bool,
+    started: bool,
     ran_before: bool,
 }
 
@@ -45,12 +48,27 @@ struct Done {
 pub(crate) async fn apply<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>) -> Result<String, RunError> {
     site.take_up().await?;
     let mut done = Done::default();
-    match rounds(site, apply, &mut done).await {
+    let result = match rounds(site, apply, &mut done).await {
+        Ok(()) if !done.started && started_before(site) => ready::again(site, apply.desired).await.map_err(RunError::from),
+        ended => ended,
+    };
+    match result {
         Ok(()) if done.words.is_empty() => Ok(NOTHING.to_owned()),
         Ok(()) => Ok(format!("machine {}", done.words.join(", "))),
         Err(error @ (RunError::Failed(_) | RunError::Cancelled)) if done.touched => Err(bring_back(site, apply, &done, error).await),
         Err(error) => Err(error),
     }
+}
+
+/// Whether an earlier run of this command started the domain, and did not see it ready.
+fn started_before<E: Hypervisor>(site: &Site<'_, E>) -> bool {
+    const TURNS: [&str; 5] = ["machine.start", "machine.resume", "machine.wait", "machine.shutdown", "machine.destroy"];
+    let last = site.run.earlier().iter().rfind(|step| TURNS.contains(&step.action.as_str()));
+    last.is_some_and(|step| match step.action.as_str() {
+        "machine.start" | "machine.resume" => true,
+        "machine.wait" => step.state == StepState::Open,
+        _ => false,
+    })
 }
 
 async fn rounds<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, done: &mut Done) -> Result<(), RunError> {
@@ -116,6 +134,13 @@ async fn carry_out<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, todo: &
     if todo.autostart {
         site.act(name, Act::SetAutostart { domain, on: desired.machine.autostart }).await?;
     }
+    for (network, one) in &todo.release {
+        let act = Act::Release { network: network.clone(), mac: one.mac.clone() };
+        site.act(&format!("{} on {network}", one.ip), act).await?;
+    }
+    for volume in &todo.stale {
+        site.act(volume, Act::RemoveVolume { pool: Pool::NAME.to_owned(), name: volume.clone() }).await?;
+    }
     Ok(())
 }
 
@@ -125,11 +150,15 @@ async fn around<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, todo: &Tod
         site.act(Pool::NAME, pool(&Pool::from_env())).await?;
     }
     for name in &todo.networks {
-        let outside = desired.networks.get(name).copied().unwrap_or_default();
-        site.act(name, Act::EnsureNetwork { name: name.clone(), xml: network(name, outside) }).await?;
+        site.act(name, Act::EnsureNetwork { name: name.clone(), xml: desired.network_xml(name) }).await?;
     }
     for volume in &todo.volumes {
         site.act(&volume.name, Act::CreateVolume(volume.clone())).await?;
+    }
+    if let Some(root) = desired.root.as_ref().filter(|_| todo.root) {
+        let file = |volume: &str| PathBuf::from(Pool::from_env().file(volume));
+        let (archive, folder) = (file(&root.archive), file(&root.volume));
+        site.work("root.unpack", &root.volume, |_| root::unpack(archive, folder, root.shift)).await?;
     }
     if let Some(seed) = desired.seed.as_ref().filter(|_| todo.seed) {
         let size = u64::try_from(seed.image.len()).unwrap_or(u64::MAX);
@@ -138,11 +167,9 @@ async fn around<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, todo: &Tod
         site.act(&name, Act::CreateVolume(new)).await?;
         site.act(&name, Act::Upload { pool, name: name.clone(), source: Source::Bytes(seed.image.clone()), size }).await?;
     }
-    for (network, reservation) in reservations(desired) {
-        if matches!(todo.domain, DomainAction::Create | DomainAction::Restart | DomainAction::Redefine) {
-            let subject = format!("{} on {network}", reservation.ip);
-            site.act(&subject, Act::Reserve { network, reservation }).await?;
-        }
+    for (network, reservation) in &todo.reserve {
+        let (network, reservation) = (network.clone(), reservation.clone());
+        site.act(&format!("{} on {network}", reservation.ip), Act::Reserve { network, reservation }).await?;
     }
     Ok(())
 }
@@ -180,34 +207,9 @@ async fn taken<E: Hypervisor>(site: &Site<'_, E>, domain: DomainRef, name: &str,
 async fn start<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, done: &mut Done, word: &'static str) -> Result<(), Halt> {
     done.touched = true;
     ready::start(site, desired).await?;
+    done.started = true;
     done.words.push(word);
     Ok(())
-}
-
-/// The addresses that the definition reserves, by network.
-pub(crate) fn reservations(desired: &Desired) -> Vec<(String, Reservation)> {
-    use orrery_machine::model::Attachment;
-    let interfaces = desired.machine.networks.iter().enumerate();
-    let reserved = interfaces.filter_map(|(at, interface)| {
-        let (Attachment::Nat(network) | Attachment::Isolated(network)) = &interface.attachment else { return None };
-        let mac = interface.mac.unwrap_or_else(|| crate::definition::mac_of(desired.identity.machine, at)).to_string();
-        Some((network.clone(), Reservation { mac, ip: interface.address?.into(), name: desired.identity.domain.clone() }))
-    });
-    reserved.collect()
-}
-
-/// A network of libvirt that nobody has made yet. Its addresses follow from its name, so that two of them rarely meet.
-fn network(name: &str, outside: bool) -> String {
-    use sha2::Digest as _;
-    let digest = sha2::Sha256::digest(name.as_bytes());
-    let third = digest.first().copied().unwrap_or_default();
-    let forward = if outside { "<forward mode='nat'/>" } else { "" };
-    let escaped = crate::engine::escaped(name);
-    let net = if name == "default" { "192.168.122".to_owned() } else { format!("10.124.{third}") };
-    format!(
-        "<network><name>{escaped}</name>{forward}<ip address='{net}.1' netmask='255.255.255.0'>\
-         <dhcp><range start='{net}.128' end='{net}.254'/></dhcp></ip></network>"
-    )
 }
 
 /// The old machine as it was; answers why that was needed.

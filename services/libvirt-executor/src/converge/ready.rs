@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::site::{Halt, Site};
 use crate::definition::Desired;
-use crate::engine::{Act, Console, EngineError, Hypervisor, Outcome, Scope, Until};
+use crate::engine::{Act, Console, EngineError, Hypervisor, Kind, Outcome, Scope, Until};
 
 /// Between two tries of a port that does not answer yet.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -23,6 +23,11 @@ const LAST_WORDS: usize = 2000;
 pub(super) async fn start<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) -> Result<(), Halt> {
     let (domain, name) = (desired.domain(), desired.identity.domain.as_str());
     let console = match &desired.machine.ready.until {
+        // The terminal of a container keeps what was said until somebody reads it.
+        Condition::Console(_) if domain.kind == Kind::Container => {
+            site.act(name, Act::Start { domain, paused: false }).await?;
+            Some(site.patiently(|| site.engine.console(domain), drop).await.map_err(|error| failed(name, &error))?)
+        }
         // Before its first instruction, so that nothing of what it says is missed.
         Condition::Console(_) => {
             site.act(name, Act::Start { domain, paused: true }).await?;
@@ -39,6 +44,14 @@ pub(super) async fn start<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) 
     Ok(())
 }
 
+/// Waits for a domain that an earlier run has started. What its console said meanwhile nobody heard, so that this is not asked again.
+pub(super) async fn again<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) -> Result<(), RunError> {
+    if matches!(desired.machine.ready.until, Condition::Console(_)) {
+        return Ok(());
+    }
+    site.work("machine.wait", &desired.identity.domain, |_| wait(site, desired, None)).await.map(drop)
+}
+
 fn failed(name: &str, error: &EngineError) -> Halt {
     Halt::Run(RunError::failed(error.code, format!("{name}: {error}")))
 }
@@ -49,7 +62,7 @@ async fn wait<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, console: Opt
         match (&desired.machine.ready.until, console) {
             (Condition::Running, _) => until(site, desired, Until::Running, deadline).await.map(|()| "it runs".to_owned()),
             (Condition::Address, _) => until(site, desired, Until::Addressed, deadline).await.map(|()| "it has an address".to_owned()),
-            (Condition::Agent, _) => agent(site, desired, deadline).await,
+            (Condition::Agent, _) => until(site, desired, Until::Answering, deadline).await.map(|()| "its agent answers".to_owned()),
             (Condition::Tcp(port), _) => port_answers(site, desired, *port, deadline).await,
             (Condition::Console(text), Some(console)) => says(desired, console, text, deadline).await,
             (Condition::Console(_), None) => Err(StepFailure::new("console", "the console was not attached")),
@@ -67,7 +80,7 @@ async fn until<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, what: Until
     let name = &desired.identity.domain;
     match site.patiently(|| site.engine.wait(desired.domain(), what, left), drop).await {
         Ok(Outcome::Met) => Ok(()),
-        Ok(Outcome::Late) => Err(late(desired, "it is not what `ready` asks for")),
+        Ok(Outcome::Late) => Err(late(desired, what.in_vain())),
         Ok(Outcome::Failed { code, why }) => Err(StepFailure::new(code, format!("{name} {why}"))),
         Err(error) => Err(StepFailure::new(error.code, format!("{name}: {error}"))),
     }
@@ -85,7 +98,7 @@ fn late(desired: &Desired, what: &str) -> StepFailure {
 async fn address<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) -> Option<IpAddr> {
     let scope = Scope { only: Some(desired.domain().uuid), ..Scope::default() };
     let observed = site.engine.observe(&scope).await.ok()?;
-    let reserved = super::reservations(desired).into_iter().map(|(_, reservation)| reservation.ip).next();
+    let reserved = desired.reservations().into_iter().map(|(_, reservation)| reservation.ip).next();
     let seen = observed.domain(desired.domain().uuid)?;
     let known = seen.addresses.iter().map(|address| address.ip).find(IpAddr::is_ipv4);
     reserved.or(known)
@@ -101,24 +114,6 @@ async fn port_answers<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, port
         }
         if Instant::now() >= deadline {
             return Err(late(desired, &format!("port {port} does not answer")));
-        }
-        sleep(AGAIN).await;
-    }
-}
-
-/// The agent tells addresses: one that it told shows that it answers.
-async fn agent<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, deadline: Instant) -> Result<String, StepFailure> {
-    use crate::engine::AddressSource;
-    until(site, desired, Until::Running, deadline).await?;
-    loop {
-        let scope = Scope { only: Some(desired.domain().uuid), ..Scope::default() };
-        let seen = site.engine.observe(&scope).await.ok();
-        let told = seen.as_ref().and_then(|observed| observed.domain(desired.domain().uuid));
-        if told.is_some_and(|seen| seen.addresses.iter().any(|address| address.source == AddressSource::Agent)) {
-            return Ok("its agent answers".to_owned());
-        }
-        if Instant::now() >= deadline {
-            return Err(late(desired, "its agent does not answer"));
         }
         sleep(AGAIN).await;
     }

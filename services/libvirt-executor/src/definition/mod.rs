@@ -1,6 +1,8 @@
 //! What a version of a machine wants of libvirt: its domain, its volumes, its networks. Pure; whose it is comes from the head.
 
+mod container;
 mod names;
+mod network;
 mod record;
 mod seed;
 mod xml;
@@ -11,13 +13,15 @@ use orrery_contracts::command::BoxFormat;
 use orrery_contracts::machine::MachinePort;
 use orrery_contracts::{BoxHead, MachineId, MachineKind, MachineSummary};
 use orrery_machine::Machine;
-use orrery_machine::model::{Attachment, Backing as Behind, Forward, Mac, Source, Vm};
+use orrery_machine::model::{Attachment, Backing as Behind, Forward, Mac, Source, System, Vm};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::engine::{Accelerator, Backing, BackingImage, DomainRef, Format, NewVolume};
+use crate::engine::{Accelerator, Backing, BackingImage, DomainRef, Format, NewVolume, Subnet};
 
-pub use names::{Pool, box_volume, disk_volume, is_of, mac_of};
+pub use container::{Root, is_root, root_volume};
+pub use names::{Pool, box_volume, disk_volume, is_of, is_seed, mac_of};
+pub use network::{network_xml, subnet_of};
 pub use record::Record;
 pub use seed::Seed;
 
@@ -45,6 +49,10 @@ pub struct Host {
     pub pool: Pool,
     /// What runs guests.
     pub accelerator: Accelerator,
+    /// The volumes of the pool: how each is written, by name.
+    pub volumes: BTreeMap<String, String>,
+    /// The addresses of its networks, by name.
+    pub subnets: BTreeMap<String, Subnet>,
 }
 
 /// What a version wants.
@@ -56,6 +64,8 @@ pub struct Desired {
     pub machine: Machine,
     /// The disks of its own, the root disk first.
     pub disks: Vec<NewVolume>,
+    /// The root filesystem, of a container.
+    pub root: Option<Root>,
     /// Boxes that its domain reads as they are, by volume: a kernel, an ISO.
     pub boxes: Vec<String>,
     /// What cloud-init finds at the first boot.
@@ -86,7 +96,10 @@ impl Desired {
     /// Its domain.
     #[must_use]
     pub const fn domain(&self) -> DomainRef {
-        DomainRef::vm(self.identity.machine.uuid())
+        match self.machine.system {
+            System::Vm(_) => DomainRef::vm(self.identity.machine.uuid()),
+            System::Container(_) => DomainRef::container(self.identity.machine.uuid()),
+        }
     }
 
     /// The domain's definition, with our record beside it.
@@ -98,26 +111,32 @@ impl Desired {
     /// The record that goes with it, before libvirt has answered.
     #[must_use]
     pub fn record(&self) -> Record {
-        Record::of(&self.identity, &self.definition)
+        Record::of(&self.identity, &self.definition, &self.boxes)
     }
 
     /// What a list shows of it.
     #[must_use]
     pub fn summary(&self) -> MachineSummary {
-        let source = match self.machine.vm().map(|vm| &vm.source) {
-            Some(Source::Box { name }) => format!("box {name}"),
-            Some(Source::Iso { iso }) => format!("ISO {iso}"),
-            Some(Source::Kernel { kernel, .. }) => format!("kernel {kernel}"),
-            None => String::new(),
+        let (kind, cpus, source) = match &self.machine.system {
+            System::Vm(vm) => (MachineKind::Vm, vm.cpus, begins_with(&vm.source)),
+            System::Container(container) => (MachineKind::Container, 1, format!("archive {}", container.archive)),
         };
         MachineSummary {
-            kind: MachineKind::Vm,
-            cpus: self.machine.vm().map_or(1, |vm| vm.cpus),
+            kind,
+            cpus,
             memory: self.machine.memory,
             source,
             ports: self.machine.ports.iter().map(port).collect(),
             autostart: self.machine.autostart,
         }
+    }
+}
+
+fn begins_with(source: &Source) -> String {
+    match source {
+        Source::Box { name } => format!("box {name}"),
+        Source::Iso { iso } => format!("ISO {iso}"),
+        Source::Kernel { kernel, .. } => format!("kernel {kernel}"),
     }
 }
 
@@ -136,10 +155,6 @@ fn port(forward: &Forward) -> MachinePort {
 /// Everything that this host cannot give it.
 pub fn compile(machine: &Machine, identity: &Identity, host: &Host, boxes: &BTreeMap<String, BoxHead>) -> Result<Desired, Vec<Fault>> {
     let mut faults = Vec::new();
-    let Some(vm) = machine.vm() else {
-        let release = env!("CARGO_PKG_VERSION");
-        return Err(vec![Fault::new("kind", format!("system containers are not part of release {release}; nothing was done"))]);
-    };
     if !machine.ports.is_empty() {
         let release = env!("CARGO_PKG_VERSION");
         faults.push(Fault::new(
@@ -149,14 +164,26 @@ pub fn compile(machine: &Machine, identity: &Identity, host: &Host, boxes: &BTre
     }
     let macs: Vec<Mac> =
         machine.networks.iter().enumerate().map(|(at, interface)| interface.mac.unwrap_or_else(|| mac_of(identity.machine, at))).collect();
-    let disks = disks(vm, identity, boxes, &mut faults);
-    let read = read_as_they_are(vm, boxes, &mut faults);
+    let (mut disks, mut read, mut root) = (Vec::new(), BTreeMap::new(), None);
+    match &machine.system {
+        System::Vm(vm) => {
+            volumes(vm, host, boxes, &mut faults);
+            disks = self::disks(vm, identity, boxes, &mut faults);
+            read = read_as_they_are(vm, boxes, &mut faults);
+        }
+        System::Container(container) => root = container::root(machine, container, identity, boxes, &mut faults),
+    }
     if !faults.is_empty() {
         return Err(faults);
     }
     let seed = Seed::of(machine, identity, &macs)
         .map_err(|error| vec![Fault::new("cloud_init", format!("the seed disk cannot be made: {error}"))])?;
-    let xml = xml::domain(&xml::Parts { machine, vm, identity, host, macs: &macs, disks: &disks, boxes: &read, seed: seed.as_ref() });
+    let xml = match &machine.system {
+        System::Vm(vm) => {
+            xml::domain(&xml::Parts { machine, vm, identity, host, macs: &macs, disks: &disks, boxes: &read, seed: seed.as_ref() })
+        }
+        System::Container(container) => container::domain(machine, container, identity, host, &macs),
+    };
     let definition = Sha256::digest(xml.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let networks = machine.networks.iter().filter_map(|interface| match &interface.attachment {
         Attachment::Nat(name) => Some((name.clone(), true)),
@@ -164,7 +191,32 @@ pub fn compile(machine: &Machine, identity: &Identity, host: &Host, boxes: &BTre
         Attachment::Bridge(_) | Attachment::User => None,
     });
     let boxes = read.into_values().collect();
-    Ok(Desired { identity: identity.clone(), machine: machine.clone(), disks, boxes, seed, networks: networks.collect(), definition, xml })
+    Ok(Desired {
+        identity: identity.clone(),
+        machine: machine.clone(),
+        disks,
+        root,
+        boxes,
+        seed,
+        networks: networks.collect(),
+        definition,
+        xml,
+    })
+}
+
+/// The volumes that it names must be there, and be nobody's box: what lies on a box would be broken by the first byte that is written to it.
+fn volumes(vm: &Vm, host: &Host, boxes: &BTreeMap<String, BoxHead>, faults: &mut Vec<Fault>) {
+    for disk in &vm.disks {
+        let Behind::Volume { volume } = &disk.backing else { continue };
+        let path = format!("disks.{}.volume", disk.name);
+        if let Some(found) = boxes.values().find(|found| found.volume == *volume) {
+            let message = format!("the volume {volume} is the box {}, and no disk: name it as the source", found.name);
+            faults.push(Fault::new(&path, message));
+        } else if !host.volumes.contains_key(volume) {
+            let message = format!("there is no volume {volume} in the pool {}; make it first, or give the disk a size", Pool::NAME);
+            faults.push(Fault::new(&path, message));
+        }
+    }
 }
 
 /// The disks of the machine's own; a volume that it only names is nobody's to make.

@@ -50,6 +50,12 @@ pub fn is_of(machine: MachineId, volume: &str) -> bool {
     volume.strip_prefix(&machine.to_string()).is_some_and(|rest| rest.starts_with('.'))
 }
 
+/// Whether a volume is a seed disk of a machine.
+#[must_use]
+pub fn is_seed(machine: MachineId, volume: &str) -> bool {
+    volume.strip_prefix(&machine.to_string()).is_some_and(|rest| rest.starts_with(".seed-"))
+}
+
 /// The hardware address of a machine's interface at this place, in QEMU's own range (`52:54:00`).
 #[must_use]
 pub fn mac_of(machine: MachineId, at: usize) -> Mac {

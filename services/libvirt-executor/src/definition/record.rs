@@ -21,15 +21,18 @@ pub struct Record {
     pub command: u64,
     /// SHA-256 of the definition that we sent.
     pub definition: String,
+    /// The boxes that its domain reads as they are, by volume.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boxes: Vec<String>,
     /// SHA-256 of what libvirt said right after it had taken it: another one tells of somebody's hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken: Option<String>,
 }
 
 impl Record {
-    pub(super) fn of(identity: &Identity, definition: &str) -> Self {
+    pub(super) fn of(identity: &Identity, definition: &str, boxes: &[String]) -> Self {
         let Identity { installation, machine, owner, version, command, .. } = identity.clone();
-        Self { installation, machine, owner, version, command, definition: definition.to_owned(), taken: None }
+        Self { installation, machine, owner, version, command, definition: definition.to_owned(), boxes: boxes.to_vec(), taken: None }
     }
 
     /// Reads what stands beside a domain; none when it is not ours to read.

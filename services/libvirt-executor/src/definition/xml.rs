@@ -70,7 +70,7 @@ pub(super) fn domain(parts: &Parts<'_>) -> String {
     xml
 }
 
-fn element(name: &str, text: &str) -> String {
+pub(super) fn element(name: &str, text: &str) -> String {
     format!("<{name}>{}</{name}>", escaped(text))
 }
 
@@ -90,8 +90,12 @@ fn tuning(shares: &Shares) -> String {
     if let Some(quota) = shares.quota() {
         let _ = write!(cpu, "<global_period>{}</global_period><global_quota>{quota}</global_quota>", Shares::PERIOD);
     }
-    let within = |name: &str, inside: String| if inside.is_empty() { inside } else { format!("<{name}>{inside}</{name}>") };
     format!("{}{}", within("memtune", memory), within("cputune", cpu))
+}
+
+/// An element that is there when something is in it.
+pub(super) fn within(name: &str, inside: String) -> String {
+    if inside.is_empty() { inside } else { format!("<{name}>{inside}</{name}>") }
 }
 
 /// `<os>`: what starts it.
@@ -152,8 +156,9 @@ fn disk(parts: &Parts<'_>, at: usize, disk: &Disk) -> String {
         Backing::Volume { volume } => volume.clone(),
         Backing::Empty { .. } | Backing::Overlay { .. } => disk_volume(parts.identity.machine, &disk.name),
     };
+    // Never left to a guess from what is in it: a guest could write a header of its own into a raw one.
     let own = parts.disks.iter().any(|made| made.name == volume);
-    let format = if own || volume.ends_with(".qcow2") { "qcow2" } else { "raw" };
+    let format = if own || parts.host.volumes.get(&volume).is_some_and(|format| format == "qcow2") { "qcow2" } else { "raw" };
     let (bus, prefix) = match disk.bus {
         Bus::Virtio => ("virtio", "vd"),
         Bus::Scsi => ("scsi", "sd"),

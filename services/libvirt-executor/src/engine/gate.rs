@@ -11,6 +11,21 @@ pub enum Until {
     Off,
     /// Somebody knows an address of it.
     Addressed,
+    /// The agent in the guest answers.
+    Answering,
+}
+
+impl Until {
+    /// What is the case when it was waited for in vain.
+    #[must_use]
+    pub const fn in_vain(self) -> &'static str {
+        match self {
+            Self::Running => "it does not run",
+            Self::Off => "it has not ended",
+            Self::Addressed => "it has no address",
+            Self::Answering => "its agent does not answer",
+        }
+    }
 }
 
 /// How a wait ended.
@@ -38,6 +53,8 @@ pub struct Glimpse {
     pub reason: &'static str,
     /// Whether an address is known.
     pub addressed: bool,
+    /// Whether the agent in the guest answers.
+    pub answers: bool,
 }
 
 /// What a look says.
@@ -55,10 +72,11 @@ pub fn judge(until: Until, now: &Glimpse) -> Verdict {
     match (until, now.state) {
         (Until::Off, State::Off | State::Crashed) | (Until::Running, State::Running) => Verdict::Over(Outcome::Met),
         (Until::Addressed, State::Running) if now.addressed => Verdict::Over(Outcome::Met),
-        (Until::Running | Until::Addressed, State::Crashed) => failed("crashed", now),
-        (Until::Running | Until::Addressed, State::Off) => failed("stopped", now),
+        (Until::Answering, State::Running) if now.answers => Verdict::Over(Outcome::Met),
+        (Until::Running | Until::Addressed | Until::Answering, State::Crashed) => failed("crashed", now),
+        (Until::Running | Until::Addressed | Until::Answering, State::Off) => failed("stopped", now),
         (
-            Until::Off | Until::Running | Until::Addressed,
+            Until::Off | Until::Running | Until::Addressed | Until::Answering,
             State::Running | State::Paused | State::ShuttingDown | State::Asleep | State::Unknown,
         ) => Verdict::Later,
     }
@@ -77,7 +95,7 @@ mod tests {
         let met = Verdict::Over(Outcome::Met);
         let stopped = Verdict::Over(Outcome::Failed { code: "stopped", why: "is off (shutdown)".to_owned() });
         let crashed = Verdict::Over(Outcome::Failed { code: "crashed", why: "is crashed (panicked)".to_owned() });
-        for (until, state, reason, addressed, verdict) in [
+        for (until, state, reason, there, verdict) in [
             (Until::Running, State::Running, "booted", false, met.clone()),
             (Until::Running, State::Paused, "starting up", false, Verdict::Later),
             (Until::Running, State::Off, "shutdown", false, stopped.clone()),
@@ -87,9 +105,12 @@ mod tests {
             (Until::Off, State::Crashed, "panicked", false, met.clone()),
             (Until::Addressed, State::Running, "booted", false, Verdict::Later),
             (Until::Addressed, State::Running, "booted", true, met),
-            (Until::Addressed, State::Off, "shutdown", true, stopped),
+            (Until::Addressed, State::Off, "shutdown", true, stopped.clone()),
+            (Until::Answering, State::Running, "booted", false, Verdict::Later),
+            (Until::Answering, State::Running, "booted", true, Verdict::Over(Outcome::Met)),
+            (Until::Answering, State::Off, "shutdown", false, stopped),
         ] {
-            assert_eq!(judge(until, &Glimpse { state, reason, addressed }), verdict, "{until:?} {state:?}");
+            assert_eq!(judge(until, &Glimpse { state, reason, addressed: there, answers: there }), verdict, "{until:?} {state:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What libvirt has, as far as machines are concerned: plain data, read once.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use uuid::Uuid;
 
@@ -222,8 +222,34 @@ pub struct SeenNetwork {
     pub metadata: Option<String>,
     /// SHA-256 (hex) of what its definition says, without metadata and reservations.
     pub hash: String,
+    /// Its IPv4 addresses.
+    pub subnets: Vec<Subnet>,
     /// Addresses that are reserved.
     pub reservations: Vec<Reservation>,
+}
+
+/// The addresses of a network (`<ip>` of its definition).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    /// The host's own.
+    pub gateway: Ipv4Addr,
+    /// How many bits they have in common.
+    pub prefix: u8,
+}
+
+impl Subnet {
+    /// Whether a guest may have this address.
+    #[must_use]
+    pub fn has(self, ip: Ipv4Addr) -> bool {
+        let network = |ip: Ipv4Addr| ip.to_bits().checked_shr(32_u32.saturating_sub(self.prefix.into())).unwrap_or_default();
+        network(ip) == network(self.gateway) && ip != self.gateway
+    }
+}
+
+impl std::fmt::Display for Subnet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.gateway, self.prefix)
+    }
 }
 
 /// An address that the DHCP server keeps for an interface.

@@ -316,6 +316,14 @@ pub(super) fn set_shares(domain: &Domain, shares: u64, flags: c_uint) -> Result<
     if answer < 0 { Err(Error::last_error()) } else { Ok(()) }
 }
 
+/// Has a domain end when its guest switches itself off, this time.
+pub(super) fn end_at_power_off(domain: &Domain) -> Result<(), Error> {
+    let (turn, action) = (sys::VIR_DOMAIN_LIFECYCLE_POWEROFF, sys::VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY);
+    // SAFETY: numbers alone.
+    let answer = unsafe { sys::virDomainSetLifecycleAction(domain.as_ptr(), turn, action, sys::VIR_DOMAIN_AFFECT_LIVE) };
+    if answer < 0 { Err(Error::last_error()) } else { Ok(()) }
+}
+
 /// What systemd takes as the first process of a container, as real-time signals: `SIGRTMIN+3` and `SIGRTMIN+5`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Systemd {

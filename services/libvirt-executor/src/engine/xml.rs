@@ -2,13 +2,13 @@
 //! but the one element that is ours.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use roxmltree::{Document, Node};
 use sha2::{Digest, Sha256};
 
 use super::error::EngineError;
-use super::observed::{Reservation, SeenSnapshot};
+use super::observed::{Reservation, SeenSnapshot, Subnet};
 
 /// The name space of our element below `<metadata>`.
 pub const METADATA_NAMESPACE: &str = "https://orrery.io/machine/1";
@@ -142,6 +142,19 @@ fn say(node: Node<'_, '_>, said: &mut String) {
     said.push_str("</>");
 }
 
+/// The IPv4 addresses of a network.
+pub(super) fn subnets(network: &Document<'_>) -> Vec<Subnet> {
+    let elements = network.root_element().children().filter(|node| node.has_tag_name("ip"));
+    let of = |node: Node<'_, '_>| {
+        let gateway = node.attribute("address")?.parse().ok()?;
+        let mask = |mask: &str| mask.parse::<Ipv4Addr>().ok().and_then(|mask| u8::try_from(mask.to_bits().leading_ones()).ok());
+        let prefix =
+            node.attribute("prefix").and_then(|prefix| prefix.parse().ok()).or_else(|| node.attribute("netmask").and_then(mask))?;
+        Some(Subnet { gateway, prefix })
+    };
+    elements.filter_map(of).collect()
+}
+
 /// The addresses that a network reserves.
 pub(super) fn reservations(network: &Document<'_>) -> Vec<Reservation> {
     let mut found: Vec<_> = network
@@ -231,6 +244,14 @@ mod tests {
         let one = Reservation { mac: "52:54:00:aa:00:0a".into(), ip: "10.0.0.7".parse().unwrap(), name: "web".into() };
         let xml = format!("<network><ip><dhcp><range/>{}</dhcp></ip><dns><host ip='10.0.0.9'/></dns></network>", host_element(&one));
         assert_eq!(reservations(&parse(&xml).unwrap()), [one]);
+    }
+
+    #[test]
+    fn the_addresses_of_a_network_are_read_in_both_ways_of_writing_them() {
+        let xml = "<network><ip address='10.0.0.1' netmask='255.255.0.0'/><ip address='10.1.0.1' prefix='24'/><ip family='ipv6' address='fd00::1' \
+                   prefix='64'/></network>";
+        let told: Vec<String> = subnets(&parse(xml).unwrap()).iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["10.0.0.1/16", "10.1.0.1/24"]);
     }
 
     #[test]

@@ -18,9 +18,11 @@ printf '#!/bin/sh\npoweroff -f\n' >/etc/acpi/PWRF/00000080
 chmod +x /etc/acpi/PWRF/00000080
 sleep 1
 acpid -d >/dev/null 2>&1 &
-printf '#!/bin/sh\n[ "$1" = bound ] && ip addr add $ip/24 dev $interface\nexit 0\n' >/udhcpc
+printf '#!/bin/sh\n[ "$1" = bound ] && ip addr add $ip/24 dev $interface && echo "address $ip" >/dev/console\nexit 0\n' >/udhcpc
 chmod +x /udhcpc
 ip link set lo up
+echo "the page of the guest" >/index.html
+httpd -p 80 -h /
 ip link set eth0 up && udhcpc -i eth0 -b -t 30 -T 1 -s /udhcpc >/dev/null 2>&1 &
 echo "hello from the guest"
 while read line; do echo "got $line"; done

@@ -1,11 +1,15 @@
 //! A libvirtd of a test's own, in name spaces of its own, with all its guests: it ends when the test does, however that
 //! ends, and nothing of the machine's own libvirt is touched.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use orrery_libvirt_executor::engine::libvirt::Uris;
+
+use super::network::Inside;
 
 const SCRIPT: &str = include_str!("libvirtd.sh");
 
@@ -34,6 +38,8 @@ impl Libvirtd {
     fn run(kvm: &str) -> Self {
         assert!(rustix::process::geteuid().is_root(), "a libvirtd of the tests' own needs root: run the tests as root");
         let folder = tempfile::Builder::new().prefix("orrery-virt").tempdir().unwrap();
+        // Root in a container is nobody here, and must reach its own root.
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
         let script = folder.path().join("libvirtd.sh");
         std::fs::write(&script, SCRIPT).unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
@@ -58,6 +64,11 @@ impl Libvirtd {
 
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The network that it lives in.
+    pub fn network(&self) -> Inside {
+        Inside::of(self.child.id())
     }
 
     /// Where it listens.

@@ -19,12 +19,17 @@ for place in /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt /
   mkdir -p "$own$place" "$place"
   mount --bind "$own$place" "$place"
 done
-# Software emulation for everybody: where the device is there and does not work, libvirt would try it for a minute.
-if [ -e /dev/kvm ] && [ "$2" = without-kvm ]; then mount --bind /dev/null /dev/kvm; fi
+# Software emulation for everybody: where the device is there and does not work, libvirt would try it for a minute. It must not look as if
+# it could be used, or libvirt asks QEMU anew what it can do, at every definition.
+if [ -e /dev/kvm ] && [ "$2" = without-kvm ]; then
+  : >"$own/no-kvm"
+  mount --bind "$own/no-kvm" /dev/kvm
+  mount -o remount,bind,ro /dev/kvm
+fi
 ip link set lo up
 
 printf '%s\n' 'auth_unix_rw = "none"' 'unix_sock_rw_perms = "0777"' 'host_uuid_source = "machine-id"' >/etc/libvirt/libvirtd.conf
-printf '%s\n' 'user = "root"' 'group = "root"' 'security_driver = "none"' >/etc/libvirt/qemu.conf
+printf '%s\n' 'user = "root"' 'group = "root"' 'security_driver = "none"' 'namespaces = [ ]' >/etc/libvirt/qemu.conf
 if [ ! -s /etc/machine-id ]; then
   printf '%s\n' 4f6d1f1c0c8a4d7e9b0a7c5d3e2f1a0b >"$own/machine-id"
   [ -e /etc/machine-id ] || touch /etc/machine-id

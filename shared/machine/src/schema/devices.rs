@@ -18,7 +18,7 @@ static DISK_KEYS: &[Key] = &[
     live(
         "size",
         Shape::Bytes(MIB, PIB, 512),
-        "Its size. It may grow; an overlay's is its box's when nothing is said. A smaller size is refused.",
+        "Its size. It may grow; an overlay's is its box's when nothing is said. It never shrinks: with a smaller size it stays as it is.",
     ),
     boot("volume", Shape::Text(&VOLUME), "A volume of the pool that exists already. It is never deleted with the machine."),
     boot("bus", Shape::Choice(&["virtio", "scsi", "sata", "ide"]), "How the guest reaches it; `ide` with a BIOS only.").default("virtio"),

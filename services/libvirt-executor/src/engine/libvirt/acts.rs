@@ -34,7 +34,8 @@ pub(super) async fn carry_out(engine: &LibvirtEngine, act: &Act, say: Say<'_>) -
             engine.ask(Kind::Vm, CALL, question).await
         }
         Act::Release { network, mac } => engine.ask(Kind::Vm, CALL, move |connection| networks::release(connection, &network, &mac)).await,
-        Act::Define { kind, xml } => engine.ask(kind, CALL, move |connection| domains::define(connection, &xml)).await,
+        // libvirt may ask QEMU first what it can do, which takes a minute where KVM is there and hangs.
+        Act::Define { kind, xml } => engine.ask(kind, LONG, move |connection| domains::define(connection, &xml)).await,
         Act::Undefine { domain } => engine.ask(domain.kind, CALL, move |connection| domains::undefine(connection, domain.uuid)).await,
         Act::Start { domain, paused } => engine.with(domain, LONG, move |domain| power::start(domain, paused)).await,
         Act::Shutdown { domain, grace } => power::shutdown(engine, domain, grace, say).await,

@@ -121,6 +121,11 @@ pub(super) fn addresses(domain: &Domain) -> Vec<Address> {
     found
 }
 
+/// Whether the agent in the guest answers a question.
+pub(super) fn answers(domain: &Domain) -> bool {
+    has_agent(domain) && raw::addresses(domain, sys::VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT).is_ok()
+}
+
 /// Whether the agent in the guest has opened its channel.
 fn has_agent(domain: &Domain) -> bool {
     let Ok(definition) = domain.xml_desc(0) else { return false };
@@ -197,6 +202,7 @@ fn all_networks(connection: &Connect) -> Result<Vec<SeenNetwork>, EngineError> {
             bridge,
             metadata: xml::metadata_in(&document),
             hash: xml::hash(&description)?,
+            subnets: xml::subnets(&document),
             reservations: xml::reservations(&document),
         });
     }

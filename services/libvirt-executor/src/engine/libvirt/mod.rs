@@ -157,7 +157,8 @@ impl LibvirtEngine {
         self.with(domain, CALL, move |domain| {
             let (state, reason) = super::raw::state(domain)?;
             let addressed = until == Until::Addressed && !listing::addresses(domain).is_empty();
-            Ok(Glimpse { state, reason, addressed })
+            let answers = until == Until::Answering && listing::answers(domain);
+            Ok(Glimpse { state, reason, addressed, answers })
         })
         .await
     }

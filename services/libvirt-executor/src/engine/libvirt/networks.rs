@@ -20,7 +20,7 @@ pub(super) fn ensure(connection: &Connect, name: &str, definition: &str) -> Resu
         None => (connection.define_network_xml(definition)?, false),
     };
     if !network.is_active()? {
-        network.create()?;
+        start(connection, &network)?;
         already = false;
     }
     if !network.autostart()? {
@@ -28,6 +28,27 @@ pub(super) fn ensure(connection: &Connect, name: &str, definition: &str) -> Resu
         already = false;
     }
     Ok(Effect { already, ..Effect::made(network.uuid_string()?) })
+}
+
+/// Starts a network. A daemon that was killed while it did that leaves the bridge behind, which then is in its own way: the network gets another
+/// one, where libvirt had chosen its name.
+fn start(connection: &Connect, network: &Network) -> Result<(), EngineError> {
+    let Err(error) = network.create() else { return Ok(()) };
+    let definition = network.xml_desc(sys::VIR_NETWORK_XML_INACTIVE)?;
+    match without_bridge(&definition).filter(|_| error.message().contains("File exists")) {
+        Some(definition) => {
+            tracing::warn!("a network gets another bridge: {error}");
+            Ok(connection.define_network_xml(&definition)?.create()?)
+        }
+        None => Err(error.into()),
+    }
+}
+
+/// A definition without the bridge that libvirt chose.
+fn without_bridge(definition: &str) -> Option<String> {
+    let (before, rest) = definition.split_once("<bridge name='virbr")?;
+    let (_, behind) = rest.split_once("/>")?;
+    Some(format!("{before}{behind}"))
 }
 
 pub(super) fn remove(connection: &Connect, name: &str) -> Result<Effect, EngineError> {
@@ -107,4 +128,16 @@ fn change(
 ) -> Result<(), EngineError> {
     let element = xml::host_element(reservation);
     Ok(network.update(command, sys::VIR_NETWORK_SECTION_IP_DHCP_HOST, -1, &element, flags)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_bridge;
+
+    #[test]
+    fn only_a_bridge_that_libvirt_chose_is_left_out() {
+        let chosen = "<network><name>a</name><bridge name='virbr0' stp='on' delay='0'/><ip address='10.0.0.1'/></network>";
+        assert_eq!(without_bridge(chosen).as_deref(), Some("<network><name>a</name><ip address='10.0.0.1'/></network>"));
+        assert_eq!(without_bridge("<network><bridge name='br-lab'/></network>"), None);
+    }
 }

@@ -12,7 +12,7 @@ use crate::engine::error::{Class, EngineError};
 use crate::engine::gate::{Outcome, Until};
 use crate::engine::observed::State;
 use crate::engine::raw::Systemd;
-use crate::engine::{DomainRef, Effect, Hypervisor, Kind, Say, raw};
+use crate::engine::{DomainRef, Effect, Hypervisor, Kind, Say, raw, xml};
 
 /// How often a guest is asked to end: one that is not up yet does not hear the first time.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
@@ -109,6 +109,11 @@ pub(super) async fn shutdown(engine: &LibvirtEngine, domain: DomainRef, grace: D
 /// Presses the power button, or asks the agent.
 fn ask_machine(domain: &Domain) -> Result<(), EngineError> {
     wake(domain)?;
+    let definition = domain.xml_desc(0)?;
+    // A machine that starts again whenever its guest ends would boot instead of ending.
+    if xml::text_at(&xml::parse(&definition)?, &["on_poweroff"]).as_deref() == Some("restart") {
+        raw::end_at_power_off(domain)?;
+    }
     Ok(domain.shutdown()?)
 }
 

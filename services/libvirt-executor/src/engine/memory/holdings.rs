@@ -77,6 +77,7 @@ impl World {
             bridge: xml::at(&document, &["bridge"]).and_then(|node| node.attribute("name")).map(str::to_owned),
             metadata: xml::metadata_in(&document),
             hash: xml::hash(definition)?,
+            subnets: xml::subnets(&document),
             reservations: xml::reservations(&document),
         };
         self.networks.insert(name.to_owned(), network);

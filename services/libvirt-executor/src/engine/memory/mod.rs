@@ -243,7 +243,7 @@ impl Hypervisor for MemoryEngine {
                 let mut world = self.lock();
                 let addressed = !world.addresses(domain).is_empty();
                 let kept = world.find(domain)?;
-                Glimpse { state: kept.state, reason: kept.reason, addressed }
+                Glimpse { state: kept.state, reason: kept.reason, addressed, answers: false }
             };
             if let Verdict::Over(outcome) = judge(until, &glimpse) {
                 return Ok(outcome);

@@ -1,0 +1,102 @@
+//! Containers as machines: a root filesystem from an archive, versions, power and drift, through the queue on libvirt's LXC driver.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
+
+use orrery_contracts::{DomainState, MachineKind};
+use serde_json::{Value, json};
+use support::executor::{Lab, definition, until};
+use support::guests;
+
+/// The root of the tests' container, in an archive.
+fn archive(lab: &Lab) -> Vec<u8> {
+    let root = guests::root(lab.folder());
+    let packed = Command::new("tar").arg("-C").arg(root).args(["--owner=0", "--group=0", "-czf", "-", "."]).output().unwrap();
+    assert!(packed.status.success());
+    packed.stdout
+}
+
+/// A name that no other test's container has: libvirt names the control groups of the whole host by it.
+fn name(lab: &Lab, name: &str) -> String {
+    format!("{}-{name}", lab.libvirt.tag)
+}
+
+fn container(more: &str) -> Value {
+    definition(&format!("kind: container\nsource: {{archive: small}}\nmemory: 64MiB\ninit: /bin/boot\n{more}"))
+}
+
+#[tokio::test]
+async fn a_container_lives_its_whole_life() {
+    let lab = Lab::start().await;
+    let name = name(&lab, "life");
+    let web = name.as_str();
+    let imported = lab.import("small", archive(&lab), json!({"format": "rootfs"})).await;
+    assert!(imported.starts_with("box small imported: rootfs, "), "{imported}");
+    let ready = "ready: {console: hello from the guest}\nnetworks: []\nstop_grace_period: 20s\n";
+    let id = lab.machine_of(web, container(ready)).await;
+    assert_eq!(lab.virsh_lxc(&["domstate", web]), "running");
+    let seen = until("it to be observed", async || lab.machine(id).await.filter(|seen| seen.state.is_up())).await;
+    assert_eq!((seen.kind, seen.version, seen.drift.as_slice()), (MachineKind::Container, Some(1), [].as_slice()));
+    let root = lab.libvirt.folder().join(format!("pool/{id}.rootfs"));
+    let owner = |path: &str| std::fs::metadata(root.join(path)).unwrap().uid();
+    assert_eq!((owner("."), owner("bin"), owner("bin/busybox")), (100_000, 100_000, 100_000), "root in it is nobody outside");
+    assert_eq!(lab.done("machine.apply", web, json!({"version": 1})).await, "nothing to do");
+
+    assert_eq!(lab.done("machine.suspend", web, json!({})).await, "the guest stands still");
+    assert_eq!(lab.done("machine.resume", web, json!({})).await, "the guest goes on");
+    assert_eq!(lab.done("machine.shutdown", web, json!({})).await, "the guest has ended");
+    assert_eq!(lab.done("machine.start", web, json!({})).await, "machine started");
+    let why = lab.refused("machine.snapshot.create", web, json!({"name": "one"})).await;
+    assert!(why.contains("libvirt takes no snapshots of containers"), "{why}");
+
+    // A change that takes another boot, the way back, and a hand from outside.
+    lab.done("machine.version.create", web, container(&format!("{ready}environment: {{GREETING: hello}}\n"))).await;
+    assert_eq!(lab.done("machine.apply", web, json!({"version": 2})).await, "machine restarted");
+    assert_eq!(lab.done("machine.rollback", web, json!({"version": 1})).await, "machine restarted");
+    lab.virsh_lxc(&["desc", web, "--config", "somebody was here"]);
+    until("the drift to be seen", async || lab.machine(id).await.filter(|seen| !seen.drift.is_empty())).await;
+    assert_eq!(lab.done("machine.apply", web, json!({"version": 1})).await, "machine restarted");
+    until("the drift to be gone", async || lab.machine(id).await.filter(|seen| seen.drift.is_empty())).await;
+
+    // Its root is a copy, so that the box may go; another root takes another machine.
+    lab.done("machine.version.create", web, container(&format!("{ready}idmap: false\n"))).await;
+    let why = lab.refused("machine.apply", web, json!({"version": 3})).await;
+    assert!(why.contains("idmap differs, which takes a new disk"), "{why}");
+    let kept = lab.done("machine.delete", web, json!({"disks": false})).await;
+    assert_eq!(kept, "machine removed; 1 disk(s) stay in the pool");
+    assert!(root.join("bin/busybox").exists());
+    assert_eq!(lab.virsh_lxc(&["list", "--all", "--name"]), "");
+}
+
+#[tokio::test]
+async fn a_container_has_its_address_and_goes_with_all_that_is_in_it() {
+    let lab = Lab::start().await;
+    let name = name(&lab, "net");
+    let web = name.as_str();
+    lab.import("small", archive(&lab), json!({"format": "rootfs"})).await;
+    let more = "networks: [{nat: outside, address: 10.9.8.70}]\nready: {tcp: 80}\ninit: [/bin/busybox, httpd, -f, -p, '80', -h, /]\n";
+    let definition = container(more).to_string().replace("init: /bin/boot\\n", "");
+    let id = lab.machine_of(web, serde_json::from_str(&definition).unwrap()).await;
+    let seen = until("it to be observed", async || lab.machine(id).await.filter(|seen| seen.state == DomainState::Running)).await;
+    assert_eq!(seen.name, name);
+    // Killed at any time, it is found as it was left.
+    let gone = lab.done("machine.delete", web, json!({"disks": true})).await;
+    assert_eq!(gone, "machine and 1 volume(s) removed");
+    assert!(!lab.libvirt.folder().join(format!("pool/{id}.rootfs")).exists());
+    assert_eq!(lab.done("box.remove", "small", json!({})).await, "box small removed");
+}
+
+#[tokio::test]
+async fn what_is_no_root_filesystem_is_no_box_of_one() {
+    let lab = Lab::start().await;
+    let (seq, ended) = lab.run("box.import", "small", lab.payload(b"no archive".to_vec(), json!({"format": "rootfs"}))).await;
+    assert!(format!("{ended:?}").contains("this is no archive of a root filesystem"), "{seq}: {ended:?}");
+    lab.import("file", b"no archive".to_vec(), json!({"format": "file"})).await;
+    lab.done("machine.create", "web", definition("kind: container\nsource: {archive: file}\nrestart: always\n")).await;
+    let why = lab.refused("machine.apply", "web", json!({"version": 1})).await;
+    assert!(why.contains("the box file is of format file, and a container needs rootfs"), "{why}");
+    assert!(why.contains("restart: libvirt starts no container again"), "{why}");
+}

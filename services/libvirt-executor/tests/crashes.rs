@@ -1,0 +1,106 @@
+//! The executor, and libvirt, killed at every few steps of each command: there is never a second domain, never a lost disk, and never a
+//! command that does not end.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
+
+use orrery_contracts::Change;
+use serde_json::{Value, json};
+use support::executor::{Lab, definition};
+use support::sector;
+
+#[derive(Clone, Copy, Debug)]
+enum Victim {
+    Executor,
+    Daemon,
+}
+
+/// What is done to a machine, in this order, and whether it runs afterwards.
+const COMMANDS: [(&str, &str, Option<bool>); 8] = [
+    ("machine.apply", r#"{"version": 1}"#, Some(true)),
+    ("machine.apply", r#"{"version": 2}"#, Some(true)),
+    ("machine.rollback", r#"{"version": 1}"#, Some(true)),
+    ("machine.snapshot.create", r#"{"name": "one"}"#, Some(true)),
+    ("machine.snapshot.revert", r#"{"name": "one"}"#, Some(true)),
+    ("machine.stop", "{}", Some(false)),
+    ("machine.start", "{}", Some(true)),
+    ("machine.delete", r#"{"disks": true}"#, None),
+];
+
+fn version(memory: u32, hostname: &str) -> Value {
+    definition(&format!(
+        "kind: vm\nsource: {{box: boots}}\nmemory: {memory}MiB\nnetworks: [{{nat: outside, address: 10.9.8.50}}]\nstop_grace_period: 1s\n\
+         cloud_init: {{hostname: {hostname}}}\n"
+    ))
+}
+
+/// Waits until a command has begun so many steps, or has ended.
+async fn begun(lab: &Lab, seq: u64, steps: usize) {
+    for _ in 0..6000 {
+        let made = lab.steps(seq).await.iter().filter(|step| !step.starts_with("planned")).count();
+        if made >= steps || lab.end_of(seq).await.is_some() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("command {seq} did not begin {steps} steps: {:#?}\n{}", lab.steps(seq).await, lab.log());
+}
+
+async fn sweep(victim: Victim) {
+    let mut lab = Lab::start().await;
+    lab.import("boots", sector::disk(), json!({})).await;
+    for after in [1, 2, 4, 6] {
+        let (seq, _) = lab.run("machine.create", "web", version(32, "one")).await;
+        let id = lab.id_of(seq).await;
+        lab.done("machine.version.create", "web", version(40, "two")).await;
+        let disk = lab.libvirt.folder().join(format!("pool/{id}.root.qcow2"));
+        let mut inode = None;
+        for (kind, payload, runs) in COMMANDS {
+            let seq = lab.send(kind, "web", serde_json::from_str(payload).unwrap()).await;
+            begun(&lab, seq, after).await;
+            match victim {
+                Victim::Executor => {
+                    lab.kill();
+                    lab.start_again();
+                }
+                Victim::Daemon => {
+                    lab.libvirt.kill();
+                    lab.libvirt.start_again();
+                }
+            }
+            let ended = lab.ended(seq).await;
+            let what = || format!("{victim:?} killed after {after} steps of {kind}");
+            assert!(matches!(ended, Change::Done { .. }), "{}: {ended:?}\n{}", what(), lab.log());
+            let (domains, state) = match runs {
+                Some(true) => ("web", "running"),
+                Some(false) => ("web", "shut off"),
+                None => ("", ""),
+            };
+            assert_eq!(
+                (lab.virsh(&["list", "--all", "--name"]).as_str(), lab.virsh(&["domstate", "web"]).as_str()),
+                (domains, state),
+                "{}",
+                what()
+            );
+            let found = std::fs::metadata(&disk).ok().map(|found| found.ino());
+            assert_eq!(found.is_some(), runs.is_some(), "{}", what());
+            assert!(inode.is_none() || found.is_none() || found == inode, "{}: another disk lies in its place", what());
+            inode = found;
+        }
+        let left = lab.virsh(&["vol-list", "orrery"]);
+        assert!(!left.contains(&id.to_string()), "{left}");
+    }
+}
+
+#[tokio::test]
+async fn an_executor_that_is_killed_at_any_step_ends_what_it_began() {
+    sweep(Victim::Executor).await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_killed_at_any_step_is_waited_for() {
+    sweep(Victim::Daemon).await;
+}

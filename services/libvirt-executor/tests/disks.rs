@@ -1,0 +1,125 @@
+//! What disks a machine can have, each tried on a guest that reads it: overlays on boxes, growth, further disks, volumes that were there, ISOs
+//! and the seed of cloud-init.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use serde_json::json;
+use support::executor::{Lab, definition};
+use support::sector;
+
+/// A machine of this source, whose guest is to say this.
+fn says(source: &str, text: &str, more: &str) -> serde_json::Value {
+    definition(&format!("kind: vm\nsource: {source}\nmemory: 32MiB\nnetworks: []\nready: {{console: {text:?}, timeout: 4m}}\n{more}"))
+}
+
+#[tokio::test]
+async fn a_disk_lies_over_its_box_and_grows() {
+    let lab = Lab::start().await;
+    for (name, content, format) in [("raw", sector::disk(), "raw"), ("cow", sector::qcow2(lab.folder()), "qcow2")] {
+        let imported = lab.import(name, content, json!({})).await;
+        assert!(imported.starts_with(&format!("box {name} imported: {format}, ")), "{imported}");
+        // Two of them count their boots, each on a disk of its own.
+        for machine in ["one", "two"] {
+            lab.machine_of(machine, says(&format!("{{box: {name}}}"), "boot 1 of 00001000", "")).await;
+        }
+        lab.done("machine.stop", "one", json!({})).await;
+        lab.done("machine.version.create", "one", says(&format!("{{box: {name}}}"), "boot 2 of 00001000", "")).await;
+        lab.done("machine.apply", "one", json!({"version": 2})).await;
+        lab.done("machine.start", "one", json!({})).await;
+        // A disk grows, and what is on it stays.
+        let larger = says(&format!("{{box: {name}}}"), "boot 3 of 00010000", "disks: [{name: root, size: 32MiB}]\n");
+        lab.done("machine.version.create", "one", larger).await;
+        assert_eq!(lab.done("machine.apply", "one", json!({"version": 3})).await, "machine restarted");
+        // It keeps its size where an earlier version names none.
+        let smaller = lab.done("machine.version.create", "one", says(&format!("{{box: {name}}}"), "boot 4 of 00010000", "")).await;
+        assert_eq!(smaller, "version 4 saved");
+        assert_eq!(lab.done("machine.apply", "one", json!({"version": 4})).await, "machine updated");
+
+        let refused = lab.refused("box.remove", name, json!({})).await;
+        assert_eq!(refused, format!("rejected: the box {name} is used by one, two"));
+        let gone = lab.done("machine.delete", "one", json!({"disks": true})).await;
+        assert_eq!(gone, "machine and 1 volume(s) removed");
+        let kept = lab.done("machine.delete", "two", json!({"disks": false})).await;
+        assert_eq!(kept, "machine removed; 1 disk(s) stay in the pool");
+        let refused = lab.refused("box.remove", name, json!({})).await;
+        let (_, word) = refused.split_once('`').unwrap();
+        let volume = word.trim_end_matches("`)").strip_prefix("virsh vol-delete --pool orrery ").unwrap();
+        lab.virsh(&["vol-delete", "--pool", "orrery", volume]);
+        assert_eq!(lab.done("box.remove", name, json!({})).await, format!("box {name} removed"));
+    }
+}
+
+#[tokio::test]
+async fn further_disks_and_volumes_that_were_there() {
+    let lab = Lab::start().await;
+    lab.import("boots", sector::disk(), json!({})).await;
+    let with = |text: &str, more: &str| says("{box: boots}", text, &format!("disks: [{{name: root}}, {more}]\n"));
+    lab.machine_of("web", with("boot 1", "{name: data, size: 1MiB}, {name: old, size: 1MiB, bus: sata}")).await;
+    let refused = |definition| async {
+        lab.done("machine.version.create", "web", definition).await;
+        lab.refused("machine.apply", "web", json!({"version": 2})).await
+    };
+    let why = refused(with("boot 2", "{volume: shared, bus: sata}")).await;
+    assert_eq!(why, "rejected: disks.shared.volume: there is no volume shared in the pool orrery; make it first, or give the disk a size");
+    lab.virsh(&["vol-create-as", "orrery", "shared", "1MiB", "--format", "qcow2"]);
+    let filled = lab.folder().join("filled");
+    let mut content = b"what stands on the volume".to_vec();
+    content.resize(1 << 20, 0);
+    std::fs::write(&filled, content).unwrap();
+    let volume = lab.libvirt.folder().join("pool/shared");
+    let converted =
+        std::process::Command::new("qemu-img").args(["convert", "-f", "raw", "-O", "qcow2"]).arg(&filled).arg(&volume).status().unwrap();
+    assert!(converted.success());
+    lab.done("machine.version.create", "web", with("what stands on the volume", "{volume: shared, bus: sata}")).await;
+    assert_eq!(lab.done("machine.apply", "web", json!({"version": 3})).await, "machine restarted");
+    // What is no disk of the definition any more stays; what it only named stays in any case.
+    let gone = lab.done("machine.delete", "web", json!({"disks": true})).await;
+    assert_eq!(gone, "machine and 3 volume(s) removed");
+    assert!(volume.exists());
+
+    lab.done("machine.create", "thief", says("{box: boots}", "boot 1", "disks: [{name: root}, {volume: box.boots.raw, name: x}]\n")).await;
+    let why = lab.refused("machine.apply", "thief", json!({"version": 1})).await;
+    assert!(why.contains("the volume box.boots.raw is the box boots, and no disk"), "{why}");
+}
+
+#[tokio::test]
+async fn an_iso_boots_beside_an_empty_disk_and_is_held_while_it_is_used() {
+    let lab = Lab::start().await;
+    let imported = lab.import("installer", sector::disc(), json!({})).await;
+    assert!(imported.starts_with("box installer imported: iso, "), "{imported}");
+    lab.machine_of("web", says("{iso: installer}", "from the disc", "disks: [{name: root, size: 1MiB}]\n")).await;
+    assert_eq!(lab.refused("box.remove", "installer", json!({})).await, "rejected: the box installer is used by web");
+    lab.done("machine.delete", "web", json!({"disks": true})).await;
+    assert_eq!(lab.done("box.remove", "installer", json!({})).await, "box installer removed");
+}
+
+#[tokio::test]
+async fn the_seed_of_cloud_init_is_a_disk_of_each_version() {
+    let lab = Lab::start().await;
+    lab.import("boots", sector::disk(), json!({})).await;
+    let seeded = |hostname: &str| {
+        let section = format!("cloud_init: {{hostname: {hostname}, run: [[echo, line of the seed]]}}\n");
+        says("{box: boots}", "that is all", &section)
+    };
+    let id = lab.machine_of("web", seeded("first")).await;
+    let seeds = || -> Vec<String> {
+        let volumes = lab.virsh(&["vol-list", "orrery"]);
+        let names = volumes.lines().filter_map(|line| line.split_whitespace().next());
+        names.filter(|name| name.starts_with(&format!("{id}.seed-")) && name.ends_with(".img")).map(str::to_owned).collect()
+    };
+    let [first] = <[String; 1]>::try_from(seeds()).unwrap();
+    assert!(lab.virsh(&["domblklist", "web"]).contains(&first), "it hangs on the machine");
+
+    // The BIOS leaves out virtio disks that it need not boot from; another guest reads the same disk by SATA.
+    lab.done("machine.stop", "web", json!({})).await;
+    let reader = format!("disks: [{{name: root}}, {{name: seed, volume: {first}, bus: sata}}]\n");
+    lab.machine_of("reader", says("{box: boots}", "line of the seed", &reader)).await;
+    lab.done("machine.delete", "reader", json!({"disks": true})).await;
+    assert_eq!(seeds(), [first.as_str()]);
+
+    lab.done("machine.version.create", "web", seeded("second")).await;
+    assert_eq!(lab.done("machine.apply", "web", json!({"version": 2})).await, "machine updated, started");
+    let [second] = <[String; 1]>::try_from(seeds()).unwrap();
+    assert_ne!(first, second, "the seed of the version before is gone");
+}

@@ -1,0 +1,253 @@
+//! The executor as a process of its own, on a broker and a libvirtd of a test's own. It lives in the daemon's network, as an executor does
+//! that reaches its guests; the broker and what is downloaded are reached from there by the same addresses.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream;
+use orrery_contracts::{
+    Change, MachineId, MachineObservation, PolicyEntry, Quota, Role, StepEntry, StepMessage, TransitionMessage, subjects,
+};
+use orrery_nats::User;
+use orrery_nats::testing::Broker;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::guests;
+use super::libvirtd::Libvirtd;
+
+/// How long anything may take: guests run in software, beside other tests.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+pub struct Lab {
+    broker: Broker,
+    pub libvirt: Libvirtd,
+    api: jetstream::Context,
+    eyes: jetstream::Context,
+    process: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Lab {
+    pub async fn start() -> Self {
+        let broker = Broker::provisioned().await.unwrap();
+        let libvirt = Libvirtd::start();
+        let folder = tempfile::tempdir().unwrap();
+        let api = jetstream::new(broker.connect(User::Api).await.unwrap());
+        let eyes = jetstream::new(broker.connect(User::LibvirtExecutor).await.unwrap());
+        for key in ["user.ada", "publisher.api"] {
+            let entry = PolicyEntry { role: Role::Admin, quota: Quota::default() };
+            api.publish(format!("$KV.POLICY.{key}"), serde_json::to_vec(&entry).unwrap().into()).await.unwrap().await.unwrap();
+        }
+        libvirt.network().lead_out(broker.url().trim_start_matches("nats://").parse().unwrap());
+        let process = executor(&broker, &libvirt, folder.path());
+        Self { broker, libvirt, api, eyes, process, folder }
+    }
+
+    /// A folder of the test's own.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    pub fn start_again(&mut self) {
+        self.process = executor(&self.broker, &self.libvirt, self.folder.path());
+    }
+
+    pub async fn send(&self, kind: &str, target: &str, payload: Value) -> u64 {
+        let body = json!({"type": kind, "target": target, "payload": payload, "actor": "ada", "on_failure": "release"}).to_string();
+        let subject = subjects::command("api", orrery_contracts::CommandId::new(Uuid::now_v7()));
+        self.api.publish(subject, body.into()).await.unwrap().await.unwrap().sequence
+    }
+
+    /// Enqueues and waits for the end.
+    pub async fn run(&self, kind: &str, target: &str, payload: Value) -> (u64, Change) {
+        let seq = self.send(kind, target, payload).await;
+        (seq, self.ended(seq).await)
+    }
+
+    pub async fn ended(&self, seq: u64) -> Change {
+        until(&format!("the end of command {seq}"), async || self.end_of(seq).await).await
+    }
+
+    /// How a command ended, when it has.
+    pub async fn end_of(&self, seq: u64) -> Option<Change> {
+        let events = self.api.get_stream_no_info(subjects::EVENTS).await.unwrap();
+        let last = events.get_last_raw_message_by_subject(&subjects::transition(seq)).await.ok()?;
+        let message: TransitionMessage = serde_json::from_slice(&last.payload).unwrap();
+        match message.change {
+            Change::Done { .. } | Change::Cancelled { .. } => Some(message.change),
+            Change::Pending {} | Change::Running { .. } | Change::Failed { .. } => None,
+        }
+    }
+
+    /// The same of a command that must end well; answers its one line.
+    pub async fn done(&self, kind: &str, target: &str, payload: Value) -> String {
+        match self.run(kind, target, payload).await {
+            (_, Change::Done { summary }) => summary,
+            (seq, other) => {
+                panic!("{kind} {target} ended as {other:?}; steps: {:#?}; the executor says:\n{}", self.steps(seq).await, self.log())
+            }
+        }
+    }
+
+    pub async fn steps(&self, seq: u64) -> Vec<String> {
+        let events = self.api.get_stream_no_info(subjects::EVENTS).await.unwrap();
+        let (mut all, mut from) = (Vec::new(), 1);
+        while let Ok(message) = events.get_first_raw_message_by_subject(subjects::step(seq), from).await {
+            from = message.sequence + 1;
+            let step: StepMessage = serde_json::from_slice(&message.payload).unwrap();
+            match step.entry {
+                StepEntry::Started { action, subject, .. } => all.push(format!("{action} {subject}")),
+                StepEntry::Planned { plan } => {
+                    all.extend(plan.actions.iter().map(|action| format!("planned: {} ({})", action.action, action.reason)))
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+
+    pub async fn machine(&self, id: MachineId) -> Option<MachineObservation> {
+        let observed = self.eyes.get_stream_no_info(subjects::OBSERVED).await.unwrap();
+        let last = observed.get_last_raw_message_by_subject(&subjects::observed("local", "machine", &id.to_string())).await.ok()?;
+        serde_json::from_slice(&last.payload).ok()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// What `virsh` says of this libvirt.
+    pub fn virsh(&self, arguments: &[&str]) -> String {
+        virsh(&self.libvirt.uris().vm, arguments)
+    }
+
+    /// The same of its containers.
+    pub fn virsh_lxc(&self, arguments: &[&str]) -> String {
+        virsh(&self.libvirt.uris().container.unwrap(), arguments)
+    }
+
+    pub async fn id_of(&self, seq: u64) -> MachineId {
+        let heads = self.eyes.get_stream_no_info("KV_HEADS").await.unwrap();
+        let installation = heads.get_last_raw_message_by_subject("$KV.HEADS.installation").await.unwrap();
+        let installation: Value = serde_json::from_slice(&installation.payload).unwrap();
+        MachineId::derive(installation["id"].as_str().unwrap().parse().unwrap(), seq)
+    }
+
+    /// Imports kernel and first file system of the tests' guest.
+    pub async fn boxes(&self) {
+        let boot = guests::boot(self.folder.path());
+        for (name, file) in [("kernel", &boot.kernel), ("initrd", &boot.initrd)] {
+            let summary = self.import(name, std::fs::read(file).unwrap(), json!({"format": "file"})).await;
+            assert!(summary.starts_with(&format!("box {name} imported: file")), "{summary}");
+        }
+    }
+
+    /// Imports a box with this content.
+    pub async fn import(&self, name: &str, content: Vec<u8>, payload: Value) -> String {
+        self.done("box.import", name, self.payload(content, payload)).await
+    }
+
+    /// What an import of this content is asked for with.
+    pub fn payload(&self, content: Vec<u8>, mut payload: Value) -> Value {
+        payload["sha256"] = json!(sha256(&content));
+        payload["url"] = json!(self.served(content));
+        payload
+    }
+
+    /// The reason for which a command ends without an effect.
+    pub async fn refused(&self, kind: &str, target: &str, payload: Value) -> String {
+        match self.run(kind, target, payload).await {
+            (_, Change::Cancelled { reason }) => reason,
+            (seq, other) => panic!("{kind} {target} ended as {other:?}; steps: {:#?}", self.steps(seq).await),
+        }
+    }
+
+    /// Makes a machine and applies its first version.
+    pub async fn machine_of(&self, name: &str, definition: Value) -> MachineId {
+        let (seq, made) = self.run("machine.create", name, definition).await;
+        assert!(matches!(made, Change::Done { .. }), "{made:?}\n{}", self.log());
+        self.done("machine.apply", name, json!({"version": 1})).await;
+        self.id_of(seq).await
+    }
+
+    /// An address at which this content is served to the executor.
+    pub fn served(&self, content: Vec<u8>) -> String {
+        served(self.libvirt.network().listen(SocketAddr::from(([127, 0, 0, 1], 0))), content)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn executor(broker: &Broker, libvirt: &Libvirtd, folder: &Path) -> Child {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
+    let uris = libvirt.uris();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_orrery-libvirt-executor"));
+    command
+        .env("ORRERY_NATS_URL", broker.url())
+        .env("ORRERY_NATS_PASSWORD_FILE", broker.layout().password(User::LibvirtExecutor))
+        .env("ORRERY_DATA_DIR", folder)
+        .env("ORRERY_LOCK_DIR", folder.join("locks"))
+        .env("ORRERY_LIBVIRT_URI", uris.vm)
+        .env("ORRERY_LIBVIRT_LXC_URI", uris.container.unwrap())
+        .env("ORRERY_LIBVIRT_POOL_DIR", libvirt.folder().join("pool"))
+        .env("ORRERY_LIBVIRT_ACCEL", "tcg")
+        .stdin(Stdio::null())
+        .stderr(log.try_clone().unwrap())
+        .stdout(log);
+    libvirt.network().run(move || command.spawn().unwrap())
+}
+
+pub async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn virsh(uri: &str, arguments: &[&str]) -> String {
+    let output = Command::new("virsh").args(["-c", uri]).args(arguments).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// The SHA-256 of this content, in hexadecimal digits.
+pub fn sha256(content: &[u8]) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A definition of these lines.
+pub fn definition(yaml: &str) -> Value {
+    json!({"bundle": {"files": {"machine.yaml": yaml}}})
+}
+
+fn served(listener: TcpListener, content: Vec<u8>) -> String {
+    let url = format!("http://{}/file", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", content.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&content));
+        }
+    });
+    url
+}
