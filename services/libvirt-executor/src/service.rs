@@ -41,7 +41,9 @@ pub async fn run() -> anyhow::Result<()> {
         pool: Pool::from_env(),
         downloads: data_dir.join("downloads"),
         changed: std::sync::Arc::default(),
+        keeper: std::sync::Arc::default(),
     };
+    tokio::spawn(executor.clone().keep_doors(shutdown.clone()));
     tokio::spawn(Observer { executor: executor.clone(), broker: broker.clone() }.run(shutdown.clone()));
     readiness.started();
     serve(config, executor, shutdown).await.context("the executor stopped")?;

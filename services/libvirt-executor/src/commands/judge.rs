@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{Import, Job, LibvirtExecutor, MachineJob, Ready, Task, reject};
 use crate::definition::{Desired, Host, Identity, Record, compile};
 use crate::engine::{Class, EngineError, Hypervisor, Scope};
+use crate::plan;
 
 impl<E: Hypervisor> LibvirtExecutor<E> {
     pub(super) async fn judge_command(&self, command: &Accepted) -> Result<Job, JudgeError> {
@@ -33,7 +34,11 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         let head = self.head_of(command).await?;
         let task = match action {
             MachineAction::Versioning(versioning) => self.judge_version(command, &head, versioning).await?,
-            MachineAction::Start => Task::Start(Box::new(self.current(command, &head).await?)),
+            MachineAction::Start => {
+                let ready = self.current(command, &head).await?;
+                self.ports_are_free(command, &ready).await?;
+                Task::Start(Box::new(ready))
+            }
             MachineAction::Shutdown { grace_seconds } => Task::Shutdown { grace_seconds: *grace_seconds },
             MachineAction::Stop => Task::Stop,
             MachineAction::Reboot => Task::Reboot,
@@ -58,6 +63,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             }
             Versioning::Apply { version, digest } | Versioning::Rollback { version, digest } => {
                 let ready = self.version(command, head, *version, digest.as_ref()).await?;
+                self.ports_are_free(command, &ready).await?;
                 Ok(Task::Apply { draft: None, ready: Box::new(ready) })
             }
             Versioning::Deploy { source, comment, expected_version } => {
@@ -65,8 +71,21 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
                 let latest = self.definitions.latest_before(head.id.into(), head.latest, command.seq).await?;
                 must_be_latest(&head.name, *expected_version, latest)?;
                 let ready = self.ready(head, latest.saturating_add(1), &draft.bundle, command.seq).await?;
+                self.ports_are_free(command, &ready).await?;
                 Ok(Task::Apply { draft: Some(draft), ready: Box::new(ready) })
             }
+        }
+    }
+
+    /// Ports that somebody holds are told before anything is done; behind a crash the work goes on and finds them itself.
+    async fn ports_are_free(&self, command: &Accepted, ready: &Ready) -> Result<(), JudgeError> {
+        if command.resumed {
+            return Ok(());
+        }
+        let held = self.in_the_way(&ready.desired, ready.old.as_ref()).await?;
+        match plan::ports(&ready.desired, &held).next() {
+            Some(refusal) => Err(reject(refusal.message)),
+            None => Ok(()),
         }
     }
 
@@ -176,7 +195,8 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
 
     pub(crate) async fn host_now(&self) -> Result<Host, JudgeError> {
         let capabilities = self.engine.capabilities().await.map_err(away)?;
-        Ok(Host { pool: self.pool.clone(), accelerator: capabilities.accelerator })
+        let libvirt = crate::engine::version_words(capabilities.version);
+        Ok(Host { pool: self.pool.clone(), accelerator: capabilities.accelerator, passt: capabilities.passt, libvirt })
     }
 
     /// The boxes of this host, by name.

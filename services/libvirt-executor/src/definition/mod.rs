@@ -11,7 +11,7 @@ use orrery_contracts::command::BoxFormat;
 use orrery_contracts::machine::MachinePort;
 use orrery_contracts::{BoxHead, MachineId, MachineKind, MachineSummary};
 use orrery_machine::Machine;
-use orrery_machine::model::{Attachment, Backing as Behind, Forward, Mac, Source, Vm};
+use orrery_machine::model::{Attachment, Backing as Behind, Carrier, Forward, Mac, Source, Vm};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -45,6 +45,10 @@ pub struct Host {
     pub pool: Pool,
     /// What runs guests.
     pub accelerator: Accelerator,
+    /// Whether passt can carry ports to an interface in user mode.
+    pub passt: bool,
+    /// The version of libvirt, such as `9.0.0`.
+    pub libvirt: String,
 }
 
 /// What a version wants.
@@ -140,13 +144,7 @@ pub fn compile(machine: &Machine, identity: &Identity, host: &Host, boxes: &BTre
         let release = env!("CARGO_PKG_VERSION");
         return Err(vec![Fault::new("kind", format!("system containers are not part of release {release}; nothing was done"))]);
     };
-    if !machine.ports.is_empty() {
-        let release = env!("CARGO_PKG_VERSION");
-        faults.push(Fault::new(
-            "ports",
-            format!("ports that lead to a machine are not part of release {release}; reach the guest at its own address"),
-        ));
-    }
+    faults.extend(without_passt(machine, host));
     let macs: Vec<Mac> =
         machine.networks.iter().enumerate().map(|(at, interface)| interface.mac.unwrap_or_else(|| mac_of(identity.machine, at))).collect();
     let disks = disks(vm, identity, boxes, &mut faults);
@@ -165,6 +163,19 @@ pub fn compile(machine: &Machine, identity: &Identity, host: &Host, boxes: &BTre
     });
     let boxes = read.into_values().collect();
     Ok(Desired { identity: identity.clone(), machine: machine.clone(), disks, boxes, seed, networks: networks.collect(), definition, xml })
+}
+
+/// Forwards that passt should carry where it is not to be had: libvirt would take them, and carry nothing.
+fn without_passt(machine: &Machine, host: &Host) -> Vec<Fault> {
+    let wanted = machine.ports.iter().enumerate().filter(|(_, forward)| forward.by == Carrier::Passt && !host.passt);
+    let fault = |(at, _)| {
+        let message = format!(
+            "libvirt {} of this host has no passt, which carries ports to an interface in user mode; give the machine an interface of nat",
+            host.libvirt
+        );
+        Fault::new(&format!("ports[{at}]"), message)
+    };
+    wanted.map(fault).collect()
 }
 
 /// The disks of the machine's own; a volume that it only names is nobody's to make.

@@ -22,6 +22,9 @@ printf '#!/bin/sh\n[ "$1" = bound ] && ip addr add $ip/24 dev $interface\nexit 0
 chmod +x /udhcpc
 ip link set lo up
 ip link set eth0 up && udhcpc -i eth0 -b -t 30 -T 1 -s /udhcpc >/dev/null 2>&1 &
+printf '#!/bin/sh\necho hello from inside\nexec cat\n' >/greet
+chmod +x /greet
+nc -ll -p 12345 -e /greet >/dev/null 2>&1 &
 echo "hello from the guest"
 while read line; do echo "got $line"; done
 while :; do sleep 1000; done

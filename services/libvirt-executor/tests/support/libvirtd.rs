@@ -67,6 +67,11 @@ impl Libvirtd {
         Uris { vm: at("qemu"), container: Some(at("lxc")) }
     }
 
+    /// The network of its guests' host.
+    pub fn network(&self) -> PathBuf {
+        format!("/proc/{}/ns/net", self.child.id()).into()
+    }
+
     /// Kills the daemon; its guests go on.
     pub fn kill(&mut self) {
         self.tell("kill");

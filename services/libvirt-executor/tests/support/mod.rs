@@ -4,3 +4,4 @@
 pub mod guests;
 pub mod lab;
 pub mod libvirtd;
+pub mod wired;
