@@ -11,6 +11,7 @@ pub mod commands;
 mod converge;
 pub mod definition;
 pub mod engine;
+pub mod forward;
 pub mod observe;
 pub mod plan;
 mod rpc;

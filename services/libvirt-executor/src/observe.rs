@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::commands::{LibvirtExecutor, now};
 use crate::definition::{Pool, Record, is_of};
-use crate::engine::{Accelerator, DomainEvent, EngineError, Hypervisor, Kind, Observed, Other, Scope, Seen, State};
+use crate::engine::{Accelerator, DomainEvent, EngineError, Hypervisor, Kind, Observed, Other, Scope, Seen, State, version_words};
 
 /// How long events are gathered before it is looked again.
 const GATHER: Duration = Duration::from_millis(100);
@@ -144,6 +144,7 @@ impl<E: Hypervisor> Observer<E> {
             cpus: seen.vcpus,
             memory: seen.memory,
             addresses: seen.addresses.iter().map(|address| address.ip.to_string()).collect(),
+            ports: record.as_ref().map(|record| self.executor.keeper.doors.of(record.machine)).unwrap_or_default(),
             snapshots: seen.snapshots.iter().map(snapshot).collect(),
             drift: drift(seen, record.as_ref()),
             epoch,
@@ -164,6 +165,7 @@ impl<E: Hypervisor> Observer<E> {
             cpus: 0,
             memory: 0,
             addresses: Vec::new(),
+            ports: Vec::new(),
             snapshots: Vec::new(),
             drift: Vec::new(),
             epoch,
@@ -207,8 +209,8 @@ impl<E: Hypervisor> Observer<E> {
         let marker = EngineMarker {
             host: self.executor.host.clone(),
             epoch,
-            engine_version: version(capabilities.version),
-            api_version: version(capabilities.hypervisor),
+            engine_version: version_words(capabilities.version),
+            api_version: version_words(capabilities.hypervisor),
             cpus: std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
             memory: 0,
             at: now(),
@@ -250,11 +252,6 @@ impl<E: Hypervisor> Observer<E> {
 
 fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
-}
-
-/// `9.0.0` of 9000000.
-fn version(number: u32) -> String {
-    format!("{}.{}.{}", number / 1_000_000, number / 1000 % 1000, number % 1000)
 }
 
 const fn kind(kind: Kind) -> MachineKind {

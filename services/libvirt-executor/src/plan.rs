@@ -1,7 +1,9 @@
 //! What an apply has to do, from what is wanted and what there is. Pure.
 
 use orrery_contracts::{FieldChange, Plan, PlanAction, PlanKept, PlanNote};
+use orrery_machine::model::Carrier;
 use orrery_machine::{Applies, Machine, applies_to, diff};
+use orrery_queue::ports::{Held, PORT_TAKEN, taken};
 
 use crate::definition::{Desired, Pool, Record, is_seed};
 use crate::engine::{NewVolume, Observed, Reservation, Seen, State};
@@ -14,6 +16,8 @@ const LIVE: [&str; 6] = ["description", "labels", "autostart", "ready", "stop_gr
 pub struct Circumstances<'a> {
     /// The definition that the domain was made for, when it is known.
     pub old: Option<&'a Machine>,
+    /// Who else holds ports of the host that the version wants.
+    pub held: &'a [Held],
 }
 
 /// What is to be done with the domain.
@@ -83,7 +87,7 @@ pub fn plan(desired: &Desired, observed: &Observed, circumstances: &Circumstance
     let volumes: Vec<NewVolume> = desired.disks.iter().filter(|disk| observed.volume(&disk.name).is_none()).cloned().collect();
     let grow = desired.disks.iter().filter(|disk| observed.volume(&disk.name).is_some_and(|there| there.capacity < disk.capacity));
     let grow: Vec<(String, u64)> = grow.map(|disk| (disk.name.clone(), disk.capacity)).collect();
-    let (domain, reason) = match domain(desired, seen, &changes) {
+    let (domain, reason) = match domain(desired, seen, &changes, circumstances.old) {
         (DomainAction::Keep | DomainAction::Redefine, _) if !grow.is_empty() && seen.is_some_and(|seen| seen.state.is_up()) => {
             (DomainAction::Restart, "a disk grows, which it does while nobody uses it".to_owned())
         }
@@ -105,7 +109,7 @@ pub fn plan(desired: &Desired, observed: &Observed, circumstances: &Circumstance
         domain,
         reason,
         autostart: seen.is_none_or(|seen| seen.autostart != desired.machine.autostart) && (seen.is_some() || desired.machine.autostart),
-        refusals: refusals(desired, observed, seen, &changes),
+        refusals: ports(desired, circumstances.held).chain(refusals(desired, observed, seen, &changes)).collect(),
         changes,
     }
 }
@@ -139,13 +143,19 @@ fn fields(desired: &Desired, circumstances: &Circumstances<'_>) -> Vec<FieldChan
     changes.map(|change| FieldChange { path: change.path, from: change.from, to: change.to }).collect()
 }
 
-fn domain(desired: &Desired, seen: Option<&Seen>, changes: &[FieldChange]) -> (DomainAction, String) {
+fn domain(desired: &Desired, seen: Option<&Seen>, changes: &[FieldChange], old: Option<&Machine>) -> (DomainAction, String) {
     let Some(seen) = seen else { return (DomainAction::Create, "it does not exist".to_owned()) };
     let record = Record::read(&seen.metadata);
     let same = record.as_ref().is_some_and(|record| record.definition == desired.definition);
     let untouched = record.as_ref().is_some_and(|record| record.taken.is_some() && record.taken == seen.hash);
     let up = seen.state.is_up();
-    let live = |change: &FieldChange| LIVE.iter().any(|key| change.path == *key || change.path.starts_with(&format!("{key}.")));
+    // What passt carries stands in the definition of the domain; what we carry is none of the guest's business.
+    let carried = [Some(&desired.machine), old].into_iter().flatten().flat_map(|machine| &machine.ports);
+    let ports_are_ours = carried.into_iter().all(|forward| forward.by == Carrier::Executor);
+    let live = |change: &FieldChange| {
+        let below = |key: &str| change.path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        LIVE.iter().any(|key| below(key)) || below("ports") && ports_are_ours
+    };
     let boots = changes.is_empty() || !changes.iter().all(live);
     let version = record.as_ref().map(|record| record.version);
     match (same, untouched) {
@@ -168,6 +178,12 @@ fn named(changes: &[FieldChange]) -> String {
         (some, all) if all > some.len() => format!("{} and {} more", some.join(", "), all.saturating_sub(some.len())),
         (some, _) => some.join(", "),
     }
+}
+
+/// The ports that the version wants and somebody else holds.
+pub(crate) fn ports<'a>(desired: &Desired, held: &'a [Held]) -> impl Iterator<Item = Refusal> + use<'a> {
+    let of = format!("machine {}", desired.identity.domain);
+    held.iter().map(move |held| Refusal { code: PORT_TAKEN, message: taken(&held.port, &of, &held.holder) })
 }
 
 fn refusals(desired: &Desired, observed: &Observed, seen: Option<&Seen>, changes: &[FieldChange]) -> Vec<Refusal> {

@@ -42,7 +42,9 @@ pub async fn run() -> anyhow::Result<()> {
         pool: Pool::from_env(),
         downloads: data_dir.join("downloads"),
         changed: std::sync::Arc::default(),
+        keeper: std::sync::Arc::default(),
     };
+    tokio::spawn(executor.clone().keep_doors(shutdown.clone()));
     tokio::spawn(Observer { executor: executor.clone(), broker: broker.clone() }.run(shutdown.clone()));
     tokio::spawn(rpc::answer(executor.clone(), broker.clone(), shutdown.clone()));
     readiness.started();

@@ -10,7 +10,9 @@ use support::sector;
 
 /// A machine of this source, whose guest is to say this.
 fn says(source: &str, text: &str, more: &str) -> serde_json::Value {
-    definition(&format!("kind: vm\nsource: {source}\nmemory: 32MiB\nnetworks: []\nready: {{console: {text:?}, timeout: 4m}}\n{more}"))
+    definition(&format!(
+        "kind: vm\nsource: {source}\nmemory: 32MiB\nnetworks: []\nstop_grace_period: 1s\nready: {{console: {text:?}, timeout: 4m}}\n{more}"
+    ))
 }
 
 #[tokio::test]

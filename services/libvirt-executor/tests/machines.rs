@@ -12,7 +12,7 @@ use support::executor::{Lab, until};
 
 fn definition(more: &str) -> Value {
     let yaml = format!(
-        "kind: vm\nsource: {{kernel: kernel, initramfs: initrd, cmdline: console=ttyS0 quiet}}\nmemory: 192MiB\n\
+        "kind: vm\nsource: {{kernel: kernel, initramfs: initrd, cmdline: console=ttyS0 quiet}}\nmemory: 192MiB\nstop_grace_period: 2s\n\
          disks: [{{name: data, size: 16MiB}}]\nnetworks: []\nready: {{console: hello from the guest}}\n{more}"
     );
     support::executor::definition(&yaml)

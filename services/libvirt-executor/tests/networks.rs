@@ -10,7 +10,7 @@ use support::executor::{Lab, definition, until};
 
 fn guest(networks: &str, ready: &str) -> Value {
     definition(&format!(
-        "kind: vm\nsource: {{kernel: kernel, initramfs: initrd, cmdline: console=ttyS0 quiet}}\nmemory: 192MiB\nnetworks: {networks}\n\
+        "kind: vm\nsource: {{kernel: kernel, initramfs: initrd, cmdline: console=ttyS0 quiet}}\nmemory: 192MiB\nnetworks: {networks}\nstop_grace_period: 2s\n\
          ready: {{{ready}}}\n"
     ))
 }

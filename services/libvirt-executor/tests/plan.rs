@@ -47,8 +47,14 @@ fn try_desired(yaml: &str) -> Result<Desired, Vec<String>> {
         version: 1,
         command: 7,
     };
-    let host =
-        Host { pool: Pool { path: "/pool".into() }, accelerator: Accelerator::Tcg, volumes: BTreeMap::new(), subnets: BTreeMap::new() };
+    let host = Host {
+        pool: Pool { path: "/pool".into() },
+        accelerator: Accelerator::Tcg,
+        passt: false,
+        libvirt: "9.0.0".into(),
+        volumes: BTreeMap::new(),
+        subnets: BTreeMap::new(),
+    };
     let compiled = compile(&machine(yaml), &identity, &host, &boxes());
     compiled.map_err(|faults| faults.into_iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect())
 }
@@ -105,7 +111,7 @@ fn applied(desired: &Desired) -> Observed {
 
 fn planned(new: &str, observed: &Observed, old: Option<&str>) -> Todo {
     let old = old.map(machine);
-    plan(&desired(new), observed, &Circumstances { old: old.as_ref() })
+    plan(&desired(new), observed, &Circumstances { old: old.as_ref(), ..Circumstances::default() })
 }
 
 #[test]
@@ -171,7 +177,7 @@ fn a_disk_is_never_lost_without_a_word_and_nobody_elses_domain_is_taken() {
     assert!(try_desired(&smaller).unwrap_err()[0].contains("cannot be smaller"));
 
     let other = BASE.replace("debian", "debian-old");
-    let todo = plan(&desired(BASE), &applied(&desired(BASE)), &Circumstances { old: Some(&machine(&other)) });
+    let todo = plan(&desired(BASE), &applied(&desired(BASE)), &Circumstances { old: Some(&machine(&other)), ..Circumstances::default() });
     assert_eq!(todo.refusals.iter().map(|refusal| refusal.code).collect::<Vec<_>>(), ["new_disk"]);
 
     let mut observed = Observed::default();

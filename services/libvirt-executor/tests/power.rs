@@ -15,7 +15,9 @@ const LINUX: &str = "kind: vm\nsource: {kernel: kernel, initramfs: initrd, cmdli
 
 /// A guest of one sector that is to say this. It does not hear when it is asked to end.
 fn deaf(memory: u32, text: &str, more: &str) -> Value {
-    definition(&format!("kind: vm\nsource: {{box: boots}}\nmemory: {memory}MiB\nnetworks: []\nready: {{console: {text:?}}}\n{more}"))
+    definition(&format!(
+        "kind: vm\nsource: {{box: boots}}\nmemory: {memory}MiB\nnetworks: []\nstop_grace_period: 2s\nready: {{console: {text:?}}}\n{more}"
+    ))
 }
 
 #[tokio::test]
@@ -37,7 +39,7 @@ async fn a_guest_is_asked_to_end_and_ended_when_its_time_is_over() {
     assert_eq!(lab.done("machine.reboot", "web", json!({})).await, "the guest boots again");
 
     lab.import("boots", sector::disk(), json!({})).await;
-    lab.machine_of("deaf", deaf(32, "that is all", "stop_grace_period: 2s\n")).await;
+    lab.machine_of("deaf", deaf(32, "that is all", "")).await;
     let forced = lab.done("machine.shutdown", "deaf", json!({})).await;
     assert!(forced.starts_with("the guest has ended; the guest did not end within 2 s, so it was "), "{forced}");
     lab.done("machine.start", "deaf", json!({})).await;

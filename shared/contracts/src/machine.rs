@@ -225,6 +225,9 @@ pub struct MachineObservation {
     pub memory: u64,
     /// Its addresses, as far as leases, agent or ARP tell them.
     pub addresses: Vec<String>,
+    /// The ports of the host that lead to it now.
+    #[serde(default)]
+    pub ports: Vec<MachinePort>,
     /// Its snapshots, oldest first.
     pub snapshots: Vec<Snapshot>,
     /// What differs from the version that it was defined for.

@@ -18,6 +18,7 @@ pub mod history;
 pub mod lock;
 pub mod marks;
 mod nats;
+pub mod ports;
 pub mod questions;
 pub mod report;
 pub mod run;

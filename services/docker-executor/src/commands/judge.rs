@@ -3,11 +3,12 @@
 
 use orrery_contracts::command::{BundleSource, StackAction, Versioning};
 use orrery_contracts::{Action, Bundle, Desired as Wanted, Digest, Role, StackHead, StackId, VersionRecord};
-use orrery_queue::definitions::{Draft, must_be_latest};
+use orrery_queue::definitions::{DefinitionError, Draft, must_be_latest};
+use orrery_queue::ports::Held;
 use orrery_queue::{Accepted, JudgeError};
 
 use super::{DockerExecutor, Job, Ready, Task, judged, of_record, read_definition, reject};
-use crate::definition::Identity;
+use crate::definition::{Desired, Identity};
 use crate::engine::{Class, Engine, EngineError, Scope};
 use crate::plan::{Circumstances, plan};
 
@@ -162,11 +163,18 @@ impl<E: Engine> DockerExecutor<E> {
         let mut desired = ready.desired.clone();
         desired.identity.installation = self.installation().await?;
         let observed = self.engine.observe(&Scope::of(&desired).shortly()).await.map_err(away)?;
-        let circumstances = Circumstances { converged: head.converged, ..Circumstances::default() };
+        let machines = self.machines(&desired).await?;
+        let circumstances = Circumstances { converged: head.converged, machines, ..Circumstances::default() };
         match plan(&desired, &observed, &circumstances).refusals.first() {
             Some(refusal) => Err(reject(refusal.message.clone())),
             None => Ok(()),
         }
+    }
+
+    /// The ports that machines hold, where the version wants any.
+    pub(crate) async fn machines(&self, desired: &Desired) -> Result<Vec<Held>, DefinitionError> {
+        let wanted = desired.containers().any(|(_, spec)| !spec.published().is_empty());
+        if wanted { self.definitions.ports_of_machines(&self.host).await } else { Ok(Vec::new()) }
     }
 
     pub(crate) async fn installation(&self) -> Result<uuid::Uuid, JudgeError> {

@@ -161,6 +161,8 @@ impl<E: Engine, L: Ledger> Work<'_, E, L> {
             refresh,
             stopped: self.apply.stopped.clone(),
             pulled: self.apply.pulled.clone(),
+            // Judging has looked, and the kernel says the rest.
+            machines: Vec::new(),
         };
         plan::plan(self.apply.desired, observed, &circumstances)
     }

@@ -30,7 +30,7 @@ pub use events::{ContainerEvent, EventHub};
 pub use gate::{Outcome, Until};
 pub(crate) use inspect::wanted_ports;
 pub use observed::{Observed, Other, Scope, Seen, SeenImage, SeenNetwork, SeenVolume, State};
-pub use programs::Program;
+pub use orrery_queue::ports::Program;
 
 use crate::definition::BuildOrder;
 

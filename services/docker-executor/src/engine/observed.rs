@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orrery_contracts::{Health, PublishedPort, StackId};
+use orrery_queue::ports::{Program, container_words};
 use uuid::Uuid;
 
-use super::programs::Program;
 use crate::definition::identity::{self as labels, Labels};
 use crate::definition::{Desired, Facts, Identity};
 
@@ -213,12 +213,7 @@ impl Other {
     /// Whose it is, in words.
     #[must_use]
     pub fn whose(&self) -> String {
-        let name = &self.name;
-        match (&self.owner, &self.project) {
-            (Some(owner), Some(project)) => format!("container {name} of stack {project} of {owner}"),
-            (None, Some(project)) => format!("container {name} of project {project}, which Orrery did not make"),
-            (Some(_) | None, None) => format!("container {name}, which Orrery did not make"),
-        }
+        container_words(&self.name, self.owner.as_deref(), self.project.as_deref())
     }
 }
 

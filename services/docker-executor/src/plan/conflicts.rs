@@ -1,18 +1,19 @@
 //! Who holds already what a version needs: host ports and container names, told before anything is done.
 
 use orrery_contracts::PublishedPort;
+use orrery_queue::ports::{Held, PORT_TAKEN, collide, taken};
 
 use super::{Refusal, SlotAction, SlotWork, Todo};
 use crate::definition::{ContainerSpec, Desired};
 use crate::engine::{Observed, Other, Program, State};
 
-pub(super) fn check(desired: &Desired, observed: &Observed, todo: &mut Todo) {
+pub(super) fn check(desired: &Desired, observed: &Observed, machines: &[Held], todo: &mut Todo) {
     let mut found = Vec::new();
     for work in todo.slots.iter().filter(|work| work.what != SlotAction::Keep) {
         let Some(spec) = spec_of(desired, work) else { continue };
         let already_up = work.what == SlotAction::Update || work.what == SlotAction::Restart;
         if !already_up {
-            found.extend(ports(spec, observed));
+            found.extend(ports(spec, observed, machines));
         }
         found.extend(observed.others.iter().filter(|other| other.name == spec.name).map(|other| name_taken(spec, other)));
     }
@@ -29,13 +30,13 @@ fn name_taken(spec: &ContainerSpec, other: &Other) -> Refusal {
     Refusal { code: "name_taken", message }
 }
 
-fn ports(spec: &ContainerSpec, observed: &Observed) -> Vec<Refusal> {
+fn ports(spec: &ContainerSpec, observed: &Observed, machines: &[Held]) -> Vec<Refusal> {
     let mut found = Vec::new();
     for port in spec.published() {
         let container = observed.others.iter().find(|other| other.ports.iter().any(|held| collide(&port, held)));
-        let Some(holder) = container.map(Other::whose).or_else(|| program(&port, observed)) else { continue };
-        let message = format!("port {}/{} of service {} is held by {holder}", port.host_port, port.protocol, spec.service);
-        found.push(Refusal { code: "port_taken", message });
+        let machine = || machines.iter().find(|held| collide(&port, &held.port)).map(|held| held.holder.clone());
+        let Some(holder) = container.map(Other::whose).or_else(machine).or_else(|| program(&port, observed)) else { continue };
+        found.push(Refusal { code: PORT_TAKEN, message: taken(&port, &format!("service {}", spec.service), &holder) });
     }
     found
 }
@@ -59,14 +60,8 @@ fn twice(desired: &Desired) -> Vec<Refusal> {
         if let Some((other, _)) = before.find(|(other, held)| other.name != spec.name && collide(port, held)) {
             let message =
                 format!("port {}/{} of service {} is wanted by service {} too", port.host_port, port.protocol, spec.service, other.service);
-            found.push(Refusal { code: "port_taken", message });
+            found.push(Refusal { code: PORT_TAKEN, message });
         }
     }
     found
-}
-
-/// Whether two containers cannot hold these ports at once.
-pub(crate) fn collide(a: &PublishedPort, b: &PublishedPort) -> bool {
-    let any = |ip: &str| ip.is_empty() || ip == "0.0.0.0" || ip == "::";
-    a.host_port == b.host_port && a.protocol == b.protocol && (any(&a.host_ip) || any(&b.host_ip) || a.host_ip == b.host_ip)
 }

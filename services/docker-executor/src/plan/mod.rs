@@ -12,12 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use orrery_contracts::{FieldChange, Plan, PlanNote};
+use orrery_queue::ports::Held;
 
 use crate::definition::Desired;
 use crate::engine::{Observed, Seen};
 
-pub(crate) use conflicts::collide;
 pub use ending::{Stack, delete_plan, layers, stack_of, stop_plan};
+pub(crate) use orrery_queue::ports::collide;
 pub use slots::{Leftovers, leftovers};
 
 /// What a plan depends on beside desired and observed.
@@ -33,6 +34,8 @@ pub struct Circumstances {
     pub stopped: BTreeSet<String>,
     /// How long ago this executor pulled an image, by the name that it was pulled by.
     pub pulled: BTreeMap<String, Duration>,
+    /// The ports of the host that machines hold.
+    pub machines: Vec<Held>,
 }
 
 /// What is to be done, for the executor and for people.
@@ -155,7 +158,7 @@ pub fn plan(desired: &Desired, observed: &Observed, circumstances: &Circumstance
     images::plan(desired, observed, circumstances, &mut todo);
     resources::plan(desired, observed, &mut todo);
     slots::plan(desired, observed, circumstances, &mut todo);
-    conflicts::check(desired, observed, &mut todo);
+    conflicts::check(desired, observed, &circumstances.machines, &mut todo);
     todo
 }
 

@@ -45,6 +45,7 @@ impl<E: Engine> DockerExecutor<E> {
             refresh: true,
             stopped: self.data.stopped(identity.stack),
             pulled: self.data.pulled(),
+            machines: self.machines(&desired).await.map_err(away)?,
             ..Circumstances::default()
         };
         Ok(plan(&desired, &observed, &circumstances).shown(&desired))

@@ -2,13 +2,15 @@
 
 use orrery_contracts::{Desired as Wanted, MachineChange, MachineHead, Name};
 use orrery_queue::definitions::Draft;
-use orrery_queue::{JudgeError, Run, RunError};
+use orrery_queue::ports::PORT_TAKEN;
+use orrery_queue::{JudgeError, Run, RunError, StepDone, StepFailure};
 
 use super::heads::told;
 use super::{LibvirtExecutor, MachineJob, Ready, Task};
 use crate::converge::{self, Apply, NOTHING, Site, lifecycle};
 use crate::definition::{Desired, Identity, Record};
 use crate::engine::{Hypervisor, Seen};
+use crate::forward::{Blind, Unopened, ways};
 
 impl<E: Hypervisor> LibvirtExecutor<E> {
     pub(super) async fn execute_machine(&self, job: MachineJob, run: &Run) -> Result<String, RunError> {
@@ -29,10 +31,12 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             }
             Task::Shutdown { grace } => {
                 let summary = lifecycle::shutdown(&site, &identity, grace).await?;
+                self.close_doors().await;
                 self.wanted(run, head, Wanted::Stopped).await.map(|()| summary)
             }
             Task::Stop => {
                 let summary = lifecycle::stop(&site, &identity).await?;
+                self.close_doors().await;
                 self.wanted(run, head, Wanted::Stopped).await.map(|()| summary)
             }
             Task::Reboot => lifecycle::reboot(&site, &identity).await,
@@ -57,6 +61,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             }
             Task::Delete { disks, grace } => {
                 let summary = lifecycle::delete(&site, &identity, grace, disks).await?;
+                self.close_doors().await;
                 self.tell(run, &head, MachineChange::Deleted { disks }).await?;
                 self.write_head(&MachineHead { deleted: true, command: run.command().seq, ..head }).await?;
                 self.changed.notify_one();
@@ -86,7 +91,10 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
 
     async fn apply(&self, run: &Run, head: MachineHead, ready: Ready) -> Result<String, RunError> {
         let site = Site::new(self.engine.as_ref(), run);
-        let summary = converge::apply(&site, &Apply { desired: &ready.desired, old: ready.old.as_ref() }).await?;
+        let held = self.in_the_way(&ready.desired, ready.old.as_ref()).await;
+        let held = told(held)?;
+        let apply = Apply { desired: &ready.desired, old: ready.old.as_ref(), held: &held };
+        let summary = converge::apply(&site, &apply, || self.open_doors(&site, &ready.desired)).await?;
         // A first run that found nothing to do has changed nothing that anybody must hear of.
         let known = head.current == Some(ready.version) && head.desired == Wanted::Running;
         if run.run() == 1 && known && summary == NOTHING {
@@ -118,6 +126,33 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         }
         self.tell(run, &head, MachineChange::DesiredChanged { desired }).await?;
         self.write_head(&MachineHead { current, desired, command: seq, ..head }).await
+    }
+
+    /// The machine runs: the ports of the host lead to it. A port that somebody took meanwhile ends the attempt.
+    async fn open_doors(&self, site: &Site<'_, E>, desired: &Desired) -> Result<(), RunError> {
+        let own = |unopened: &Unopened| unopened.way.machine == desired.identity.machine;
+        let wanted = ways(&desired.machine, desired.identity.machine, desired.domain(), ("", "")).len();
+        let open = self.keeper.doors.of(desired.identity.machine).len();
+        if wanted == open && (wanted == 0 || self.settled(own).await.is_ok()) {
+            return Ok(());
+        }
+        site.work("port.open", &desired.identity.domain, |_| self.settled(own)).await.map(drop)
+    }
+
+    async fn settled(&self, own: impl Fn(&Unopened) -> bool) -> Result<StepDone, StepFailure> {
+        let failed = |blind: Blind| StepFailure::new("engine", format!("the ports cannot be looked after: {blind}"));
+        let unopened = self.settle_doors().await.map_err(failed)?;
+        match unopened.into_iter().find(own) {
+            Some(Unopened { way, why }) => Err(StepFailure::new(PORT_TAKEN, format!("port {} cannot be opened: {why}", way.front))),
+            None => Ok(StepDone::done("the ports lead to the guest")),
+        }
+    }
+
+    /// The machine does not run: its ports are free before anybody hears that it has ended. Else the next event of libvirt frees them.
+    async fn close_doors(&self) {
+        if let Err(blind) = self.settle_doors().await {
+            tracing::debug!("ports are left as they are: {blind}");
+        }
     }
 
     /// Whether the machine should run has changed.

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{Import, Job, LibvirtExecutor, MachineJob, Ready, Task, reject};
 use crate::definition::{Desired, Host, Identity, Pool, Record, compile};
 use crate::engine::{Class, EngineError, Hypervisor, Scope};
+use crate::plan;
 
 /// How long a guest may take to end where no definition says it.
 const GRACE: Duration = Duration::from_secs(60);
@@ -37,7 +38,11 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         let head = self.head_of(command).await?;
         let task = match action {
             MachineAction::Versioning(versioning) => self.judge_version(command, &head, versioning).await?,
-            MachineAction::Start => Task::Start(Box::new(self.current(command, &head).await?)),
+            MachineAction::Start => {
+                let ready = self.current(command, &head).await?;
+                self.ports_are_free(command, &ready).await?;
+                Task::Start(Box::new(ready))
+            }
             MachineAction::Shutdown { grace_seconds: Some(seconds) } => Task::Shutdown { grace: Duration::from_secs(*seconds) },
             MachineAction::Shutdown { grace_seconds: None } => Task::Shutdown { grace: self.grace(&head).await? },
             MachineAction::Stop => Task::Stop,
@@ -63,6 +68,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             }
             Versioning::Apply { version, digest } | Versioning::Rollback { version, digest } => {
                 let ready = self.version(command, head, *version, digest.as_ref()).await?;
+                self.ports_are_free(command, &ready).await?;
                 Ok(Task::Apply { draft: None, ready: Box::new(ready) })
             }
             Versioning::Deploy { source, comment, expected_version } => {
@@ -70,8 +76,21 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
                 let latest = self.definitions.latest_before(head.id.into(), head.latest, command.seq).await?;
                 must_be_latest(&head.name, *expected_version, latest)?;
                 let ready = self.ready(head, latest.saturating_add(1), &draft.bundle, command.seq).await?;
+                self.ports_are_free(command, &ready).await?;
                 Ok(Task::Apply { draft: Some(draft), ready: Box::new(ready) })
             }
+        }
+    }
+
+    /// Ports that somebody holds are told before anything is done; behind a crash the work goes on and finds them itself.
+    async fn ports_are_free(&self, command: &Accepted, ready: &Ready) -> Result<(), JudgeError> {
+        if command.resumed {
+            return Ok(());
+        }
+        let held = self.in_the_way(&ready.desired, ready.old.as_ref()).await?;
+        match plan::ports(&ready.desired, &held).next() {
+            Some(refusal) => Err(reject(refusal.message)),
+            None => Ok(()),
         }
     }
 
@@ -208,7 +227,9 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         let subnets = observed.networks.iter().filter_map(|network| Some((network.name.clone(), *network.subnets.first()?)));
         let subnets = subnets.collect();
         let volumes = observed.volumes.into_iter().map(|volume| (volume.name, volume.format)).collect();
-        Ok(Host { pool: self.pool.clone(), accelerator: capabilities.accelerator, volumes, subnets })
+        let libvirt = crate::engine::version_words(capabilities.version);
+        let (accelerator, passt) = (capabilities.accelerator, capabilities.passt);
+        Ok(Host { pool: self.pool.clone(), accelerator, passt, libvirt, volumes, subnets })
     }
 
     /// The boxes of this host, by name.

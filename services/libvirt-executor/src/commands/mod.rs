@@ -17,6 +17,7 @@ use orrery_queue::{Accepted, Definitions, Executor, JudgeError, Run, RunError};
 
 use crate::definition::{Desired, Pool};
 use crate::engine::Hypervisor;
+use crate::forward::Keeper;
 
 pub(crate) use heads::now;
 pub(crate) use judge::definition;
@@ -31,8 +32,10 @@ pub struct LibvirtExecutor<E> {
     pub(crate) pool: Pool,
     /// Where downloads lie until they are in the pool.
     pub(crate) downloads: PathBuf,
-    /// Told whenever a command has changed what boxes there are.
+    /// Told whenever something has changed that no event of libvirt tells: what boxes there are, what ports lead to machines.
     pub(crate) changed: Arc<tokio::sync::Notify>,
+    /// The ports of the host that lead to machines.
+    pub(crate) keeper: Arc<Keeper>,
 }
 
 impl<E> Clone for LibvirtExecutor<E> {
@@ -45,6 +48,7 @@ impl<E> Clone for LibvirtExecutor<E> {
             pool: self.pool.clone(),
             downloads: self.downloads.clone(),
             changed: Arc::clone(&self.changed),
+            keeper: Arc::clone(&self.keeper),
         }
     }
 }

@@ -9,6 +9,7 @@ mod site;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use orrery_queue::ports::Held;
 use orrery_queue::{RunError, StepState};
 
 use crate::definition::{Desired, Pool, Record};
@@ -30,6 +31,8 @@ pub(crate) struct Apply<'a> {
     pub(crate) desired: &'a Desired,
     /// What the domain was made for, when it is known: what a failure brings back.
     pub(crate) old: Option<&'a Desired>,
+    /// Who else holds ports of the host that are wanted.
+    pub(crate) held: &'a [Held],
 }
 
 /// What happened to the domain so far, and with it what there is to bring back.
@@ -41,16 +44,23 @@ struct Done {
     ran_before: bool,
 }
 
-/// Converges to a version. Answers one line for a person.
+/// Converges to a version; `last` is what remains to be done around the machine once it runs. Answers one line for a person.
 ///
 /// # Errors
 /// Why it could not be done; then the old machine runs again, unless the process ends or is stale.
-pub(crate) async fn apply<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>) -> Result<String, RunError> {
+pub(crate) async fn apply<E: Hypervisor, F>(site: &Site<'_, E>, apply: &Apply<'_>, last: impl FnOnce() -> F) -> Result<String, RunError>
+where
+    F: Future<Output = Result<(), RunError>>,
+{
     site.take_up().await?;
     let mut done = Done::default();
     let result = match rounds(site, apply, &mut done).await {
         Ok(()) if !done.started && started_before(site) => ready::again(site, apply.desired).await.map_err(RunError::from),
         ended => ended,
+    };
+    let result = match result {
+        Ok(()) => last().await,
+        Err(error) => Err(error),
     };
     match result {
         Ok(()) if done.words.is_empty() => Ok(NOTHING.to_owned()),
@@ -74,7 +84,7 @@ fn started_before<E: Hypervisor>(site: &Site<'_, E>) -> bool {
 async fn rounds<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, done: &mut Done) -> Result<(), RunError> {
     for round in 0..ROUNDS {
         let observed = site.observe(&Scope::all(Pool::NAME)).await?;
-        let todo = plan::plan(apply.desired, &observed, &Circumstances { old: apply.old.map(|old| &old.machine) });
+        let todo = plan::plan(apply.desired, &observed, &Circumstances { old: apply.old.map(|old| &old.machine), held: apply.held });
         if let Some(refusal) = todo.refusals.first() {
             return Err(RunError::failed(refusal.code, refusal.message.clone()));
         }

@@ -13,7 +13,7 @@ use orrery_contracts::command::BoxFormat;
 use orrery_contracts::machine::MachinePort;
 use orrery_contracts::{BoxHead, MachineId, MachineKind, MachineSummary};
 use orrery_machine::Machine;
-use orrery_machine::model::{Attachment, Backing as Behind, Forward, Mac, Source, System, Vm};
+use orrery_machine::model::{Attachment, Backing as Behind, Carrier, Forward, Mac, Source, System, Vm};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -53,6 +53,10 @@ pub struct Host {
     pub volumes: BTreeMap<String, String>,
     /// The addresses of its networks, by name.
     pub subnets: BTreeMap<String, Subnet>,
+    /// Whether passt can carry ports to an interface in user mode.
+    pub passt: bool,
+    /// The version of libvirt, such as `9.0.0`.
+    pub libvirt: String,
 }
 
 /// What a version wants.
@@ -155,13 +159,7 @@ fn port(forward: &Forward) -> MachinePort {
 /// Everything that this host cannot give it.
 pub fn compile(machine: &Machine, identity: &Identity, host: &Host, boxes: &BTreeMap<String, BoxHead>) -> Result<Desired, Vec<Fault>> {
     let mut faults = Vec::new();
-    if !machine.ports.is_empty() {
-        let release = env!("CARGO_PKG_VERSION");
-        faults.push(Fault::new(
-            "ports",
-            format!("ports that lead to a machine are not part of release {release}; reach the guest at its own address"),
-        ));
-    }
+    faults.extend(without_passt(machine, host));
     let macs: Vec<Mac> =
         machine.networks.iter().enumerate().map(|(at, interface)| interface.mac.unwrap_or_else(|| mac_of(identity.machine, at))).collect();
     let (mut disks, mut read, mut root) = (Vec::new(), BTreeMap::new(), None);
@@ -217,6 +215,19 @@ fn volumes(vm: &Vm, host: &Host, boxes: &BTreeMap<String, BoxHead>, faults: &mut
             faults.push(Fault::new(&path, message));
         }
     }
+}
+
+/// Forwards that passt should carry where it is not to be had: libvirt would take them, and carry nothing.
+fn without_passt(machine: &Machine, host: &Host) -> Vec<Fault> {
+    let wanted = machine.ports.iter().enumerate().filter(|(_, forward)| forward.by == Carrier::Passt && !host.passt);
+    let fault = |(at, _)| {
+        let message = format!(
+            "libvirt {} of this host has no passt, which carries ports to an interface in user mode; give the machine an interface of nat",
+            host.libvirt
+        );
+        Fault::new(&format!("ports[{at}]"), message)
+    };
+    wanted.map(fault).collect()
 }
 
 /// The disks of the machine's own; a volume that it only names is nobody's to make.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use orrery_machine::Machine;
 use orrery_machine::model::{
-    Attachment, Backing, BootDevice, Bus, Disk, Firmware, Interface, Mac, Model, Restart, Screen, Shares, Source, Vm,
+    Attachment, Backing, BootDevice, Bus, Carrier, Disk, Firmware, Forward, Interface, Mac, Model, Restart, Screen, Shares, Source, Vm,
 };
 
 use super::{Host, Identity, Seed, disk_volume};
@@ -51,7 +51,9 @@ pub(super) fn domain(parts: &Parts<'_>) -> String {
     }
     xml.push_str(&cdroms(parts));
     for (at, interface) in machine.networks.iter().enumerate() {
-        xml.push_str(&self::interface(interface, parts.macs.get(at)));
+        let first = machine.networks.iter().position(|one| one.attachment == Attachment::User) == Some(at);
+        let forwards = if first { passt(&machine.ports) } else { String::new() };
+        xml.push_str(&self::interface(interface, parts.macs.get(at), &forwards));
     }
     if machine.console {
         xml.push_str("<serial type='pty'><target port='0'/></serial><console type='pty'><target type='serial' port='0'/></console>");
@@ -193,7 +195,17 @@ fn cdroms(parts: &Parts<'_>) -> String {
     xml
 }
 
-fn interface(interface: &Interface, mac: Option<&Mac>) -> String {
+/// What passt carries, at the first interface in user mode (`<backend type='passt'/>`, `<portForward>`).
+fn passt(ports: &[Forward]) -> String {
+    let mut xml = String::new();
+    for Forward { host_ip, host, guest, protocol, .. } in ports.iter().filter(|forward| forward.by == Carrier::Passt) {
+        let address = host_ip.map(|ip| format!(" address='{ip}'")).unwrap_or_default();
+        let _ = write!(xml, "<portForward proto='{}'{address}><range start='{host}' to='{guest}'/></portForward>", protocol.as_str());
+    }
+    if xml.is_empty() { xml } else { format!("{xml}<backend type='passt'/>") }
+}
+
+fn interface(interface: &Interface, mac: Option<&Mac>, forwards: &str) -> String {
     let (kind, source) = match &interface.attachment {
         Attachment::Nat(name) | Attachment::Isolated(name) => ("network", format!("<source network='{}'/>", escaped(name))),
         Attachment::Bridge(name) => ("bridge", format!("<source bridge='{}'/>", escaped(name))),
@@ -206,7 +218,7 @@ fn interface(interface: &Interface, mac: Option<&Mac>) -> String {
         Model::Rtl8139 => "rtl8139",
     };
     let mac = mac.map(|mac| format!("<mac address='{mac}'/>")).unwrap_or_default();
-    format!("<interface type='{kind}'>{mac}{source}<model type='{model}'/></interface>")
+    format!("<interface type='{kind}'>{mac}{source}<model type='{model}'/>{forwards}</interface>")
 }
 
 /// `a` for the first disk of a bus; there are never more than the format allows.

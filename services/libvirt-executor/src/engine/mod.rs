@@ -29,7 +29,7 @@ pub use libvirt::LibvirtEngine;
 pub use memory::MemoryEngine;
 pub use observed::{
     Accelerator, Address, AddressSource, Capabilities, Figures, Observed, Other, Reservation, Scope, Seen, SeenNetwork, SeenSnapshot,
-    SeenVolume, SnapshotKinds, State, Subnet,
+    SeenVolume, SnapshotKinds, State, Subnet, version_words,
 };
 pub(crate) use xml::escaped;
 pub use xml::{METADATA_NAMESPACE, METADATA_PREFIX, metadata_element};

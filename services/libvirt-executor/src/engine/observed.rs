@@ -333,6 +333,12 @@ impl SnapshotKinds {
     }
 }
 
+/// `9.0.0` of 9000000: a version as libvirt counts it, in the words of people.
+#[must_use]
+pub fn version_words(number: u32) -> String {
+    format!("{}.{}.{}", number / 1_000_000, number / 1000 % 1000, number % 1000)
+}
+
 /// What the engine can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {

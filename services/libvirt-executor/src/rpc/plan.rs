@@ -27,7 +27,8 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         let desired = compile(&machine, &identity, &host, &boxes).map_err(faulty)?;
         let old = self.made_for(head.as_ref()).await?;
         let observed = self.engine.observe(&Scope::all(Pool::NAME)).await.map_err(engine_away)?;
-        Ok(plan(&desired, &observed, &Circumstances { old: old.as_ref().map(|old| &old.machine) }).shown(&desired))
+        let held = self.in_the_way(&desired, old.as_ref()).await.map_err(away)?;
+        Ok(plan(&desired, &observed, &Circumstances { old: old.as_ref().map(|old| &old.machine), held: &held }).shown(&desired))
     }
 
     async fn identity_for(&self, question: &MachinePlanQuestion, head: Option<&MachineHead>, version: u32) -> Result<Identity, Problem> {

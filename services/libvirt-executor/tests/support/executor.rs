@@ -2,7 +2,7 @@
 //! that reaches its guests; the broker and what is downloaded are reached from there by the same addresses.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -178,6 +178,27 @@ impl Lab {
         assert!(matches!(made, Change::Done { .. }), "{made:?}\n{}", self.log());
         self.done("machine.apply", name, json!({"version": 1})).await;
         self.id_of(seq).await
+    }
+
+    /// What a program on the host of the guests answers at this port to a client that says this and then no more; none when
+    /// nobody takes the connection or nothing is answered.
+    pub fn asked(&self, port: u16, said: &[u8]) -> Option<Vec<u8>> {
+        let said = said.to_vec();
+        self.libvirt.network().run(move || {
+            let mut stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).ok()?;
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            let mut writer = stream.try_clone().unwrap();
+            let write = std::thread::spawn(move || {
+                let written = writer.write_all(&said);
+                let _ = writer.shutdown(Shutdown::Write);
+                written
+            });
+            let mut answer = Vec::new();
+            let read = stream.read_to_end(&mut answer);
+            write.join().unwrap().ok()?;
+            read.ok()?;
+            Some(answer).filter(|answer| !answer.is_empty())
+        })
     }
 
     /// An address at which this content is served to the executor.

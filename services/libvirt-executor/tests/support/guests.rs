@@ -24,6 +24,9 @@ ip link set lo up
 echo "the page of the guest" >/index.html
 httpd -p 80 -h /
 ip link set eth0 up && udhcpc -i eth0 -b -t 30 -T 1 -s /udhcpc >/dev/null 2>&1 &
+printf '#!/bin/sh\necho hello from inside\nexec cat\n' >/greet
+chmod +x /greet
+nc -ll -p 12345 -e /greet >/dev/null 2>&1 &
 echo "hello from the guest"
 while read line; do echo "got $line"; done
 while :; do sleep 1000; done

@@ -62,7 +62,7 @@ kept, and applying one makes the machine what it says.
 The reader is strict: a key that it does not know, a value of the wrong kind and keys that do not fit together are errors with file,
 line and column, all at once. Keys that begin with `x-` may stand at the top and mean nothing: anchors have a home there.
 
-This is the whole format. What the executor of this release cannot give yet (ports of the host, `restart` of a container) it
+This is the whole format. What the executor of this release cannot give yet (`restart` of a container) it
 rejects when such a version is applied, with the path of the key; saving it is no error.
 
 - Sizes are as in Compose: `512MiB`, `20GiB`, `1.5g`, or a number of bytes. Units are powers of 1024.

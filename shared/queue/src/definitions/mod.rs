@@ -5,6 +5,7 @@ mod bundles;
 mod drafts;
 mod heads;
 mod policy;
+mod ports;
 mod versions;
 
 use std::time::Duration;
