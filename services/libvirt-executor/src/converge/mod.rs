@@ -55,7 +55,7 @@ where
     site.take_up().await?;
     let mut done = Done::default();
     let result = match rounds(site, apply, &mut done).await {
-        Ok(()) if !done.started && started_before(site) => ready::again(site, apply.desired).await.map_err(RunError::from),
+        Ok(()) if !done.started && started_before(site) => ready::again(site, apply.desired).await,
         ended => ended,
     };
     let result = match result {

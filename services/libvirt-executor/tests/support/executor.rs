@@ -110,7 +110,7 @@ impl Lab {
                 StepEntry::Planned { plan } => {
                     all.extend(plan.actions.iter().map(|action| format!("planned: {} ({})", action.action, action.reason)))
                 }
-                _ => {}
+                StepEntry::Opened { .. } | StepEntry::Ended { .. } | StepEntry::Closed { .. } => {}
             }
         }
         all
