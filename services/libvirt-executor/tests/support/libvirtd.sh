@@ -45,7 +45,13 @@ start() {
 hear() {
   while read -r word; do
     case $word in
-      kill) kill -9 "$(cat /run/libvirt/libvirtd.pid)"; echo kill ;;
+      kill)
+        killed=$(cat /run/libvirt/libvirtd.pid)
+        kill -9 "$killed"
+        # It keeps its lock until the last of its threads has ended.
+        while [ -e "/proc/$killed" ]; do sleep 0.02; done
+        echo kill
+        ;;
       start) start ;;
     esac
   done
