@@ -146,7 +146,7 @@ fn write_report(name: &str, section: &str) -> Result<()> {
     let path = folders::repository().join("docs/soak.md");
     let before = std::fs::read_to_string(&path).unwrap_or_default();
     let mut text = String::from(
-        "# The long sweeps\n\nWritten by `cargo xtask soak`. Each sweep is a test that `cargo xtask test` runs in a bounded sample.\n",
+        "# The long sweeps\n\nWritten by `cargo xtask soak`. Each sweep is a test that `cargo xtask test` runs in a bounded sample. What an hour of fuzzing came to is in [fuzz.md](fuzz.md).\n",
     );
     for sweep in &SWEEPS {
         let kept = || report::section_of(&before, sweep.name).unwrap_or_else(|| sweep.section("Not run yet."));
