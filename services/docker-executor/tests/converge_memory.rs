@@ -7,12 +7,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use orrery_compose::model::{Condition, PullPolicy, Restart};
+use orrery_contracts::PublishedPort;
 use orrery_docker_executor::converge::{Memory, Script, Site, lifecycle};
 use orrery_docker_executor::definition::{Desired, Identity};
 use orrery_docker_executor::engine::memory::MemoryEngine;
 use orrery_docker_executor::engine::{Engine, Scope, State};
 use orrery_docker_executor::plan::{self, Circumstances};
 use orrery_queue::RunError;
+use orrery_queue::ports::Held;
 use support::{IMAGE, after, apply, desired, identity, next, service, with_env, with_port};
 
 fn three(identity: &Identity, mark: &str) -> Desired {
@@ -286,6 +288,21 @@ async fn a_holder_of_a_port_or_a_name_is_told_before_anything_is_done() {
     assert_eq!(failure.code, "port_taken");
     assert_eq!(failure.message, "port 8080/tcp of service web is held by container blog-web-1 of stack blog of bob");
     assert_eq!(engine.acts().len(), acts);
+}
+
+#[tokio::test]
+async fn a_port_that_a_machine_holds_is_given_to_no_service() {
+    let engine = MemoryEngine::with_images(&[IMAGE]);
+    let ours = desired(&identity("shop"), vec![with_port(service("web"), 8080, 80)]);
+    let observed = engine.observe(&Scope::of(&ours)).await.unwrap();
+    let of_machine = |host_port| {
+        let port = PublishedPort { host_ip: "127.0.0.1".into(), host_port, container_port: 80, protocol: "tcp".into() };
+        Circumstances { machines: vec![Held { port, holder: "machine db of bob".into() }], ..Circumstances::default() }
+    };
+    let refusals = plan::plan(&ours, &observed, &of_machine(8080)).refusals;
+    let told: Vec<_> = refusals.iter().map(|refusal| (refusal.code, refusal.message.as_str())).collect();
+    assert_eq!(told, [("port_taken", "port 8080/tcp of service web is held by machine db of bob")]);
+    assert!(plan::plan(&ours, &observed, &of_machine(8081)).refusals.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
