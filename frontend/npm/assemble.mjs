@@ -105,6 +105,14 @@ const smallFont = {
   },
 };
 
+/// A library's style sheet as text, for a shadow root to take it as an object.
+const sheetAsText = {
+  name: "sheet-as-text",
+  setup(plugin) {
+    plugin.onLoad({ filter: /node_modules\/.*\.css$/ }, async ({ path }) => ({ contents: await readFile(path, "utf8"), loader: "text" }));
+  },
+};
+
 const result = await build({
   absWorkingDir: join(here, ".."),
   entryPoints: ["npm/boot.ts", "npm/theme.ts", "style/page.css"],
@@ -124,9 +132,11 @@ const result = await build({
   define: { EXAMPLES_URL: JSON.stringify(examplesUrl) },
   alias: {
     "orrery-wasm": join(pkg, "orrery-frontend.js"), "orrery-wasm-binary": join(pkg, "orrery-frontend_bg.wasm"),
+    // What the package keeps to itself.
+    "novnc-logging": join(here, "../node_modules/@novnc/novnc/core/util/logging.js"),
     "orrery-checker": join(pkg, "orrery-checker.js"), "orrery-checker-binary": join(pkg, "orrery-checker_bg.wasm"),
   },
-  plugins: [secondHalf, smallFont],
+  plugins: [secondHalf, smallFont, sheetAsText],
   loader: { ".wasm": "file" },
 });
 

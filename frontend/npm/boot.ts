@@ -16,6 +16,8 @@ function once<T>(load: () => Promise<T>): () => Promise<T> {
 }
 
 const editor = once(() => import("./editor"));
+const terminal = once(() => import("./terminal"));
+const screen = once(() => import("./screen"));
 const checker = once(() => import("./checker"));
 
 const orrery = {
@@ -27,9 +29,19 @@ const orrery = {
   async openEditor(host: HTMLElement, options: unknown) {
     return (await editor()).open(host, options as never);
   },
+  /// Loads a view of a guest the first time that one is looked at, and puts it into `host`.
+  async openConsole(host: HTMLElement, label: string) {
+    return (await terminal()).open(host, label);
+  },
+  async openScreen(host: HTMLElement, label: string) {
+    return (await screen()).open(host, label);
+  },
   /// Loads the checker the first time that a definition is looked at, and has it look at one.
-  async check(bundle: string, project: string) {
-    return (await checker()).check(bundle, project);
+  async check(bundle: string, project: string, machine: boolean) {
+    return (await checker()).check(bundle, project, machine);
+  },
+  async fillMachine(text: string, field: string, value: string) {
+    return (await checker()).fillMachine(text, field, value);
   },
 };
 (globalThis as Record<string, unknown>).orrery = orrery;

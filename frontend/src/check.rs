@@ -1,6 +1,8 @@
 //! What was found in a draft, in the form in which the checker tells it and the page shows it: problems by file, and the
 //! services as they would be. The checker itself is a binary of its own; here nothing is looked at.
 
+use std::collections::BTreeMap;
+
 use orrery_contracts::{Bundle, Severity};
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +31,26 @@ pub(crate) struct Check {
     /// Networks and volumes that are the stack's own, by their names on the engine.
     pub(crate) networks: Vec<String>,
     pub(crate) volumes: Vec<String>,
+    /// What the form of a machine shows; none for a stack, and for what cannot be read.
+    pub(crate) form: Option<Form>,
 }
+
+/// The fields of the form of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Field {
+    Box,
+    Cpus,
+    Memory,
+    Disk,
+    /// `nat default`, `bridge br0`, `isolated lab`, `user`.
+    Network,
+    User,
+    Key,
+    Autostart,
+}
+
+/// What a definition says for each field that it has; a field that is written in a way that a form cannot show is not there.
+pub(crate) type Form = BTreeMap<Field, String>;
 
 impl Check {
     /// How many problems stand in the way.
@@ -46,8 +67,8 @@ impl Check {
 
 /// The name of the definition's file in a bundle.
 pub(crate) fn definition_file(bundle: &Bundle) -> String {
-    let names = orrery_compose::load::FILE_NAMES;
-    let found = names.iter().find(|name| bundle.files.contains_key(**name));
+    let mut names = orrery_compose::load::FILE_NAMES.iter().chain(&orrery_machine::FILE_NAMES);
+    let found = names.find(|name| bundle.files.contains_key(**name));
     found.map_or_else(|| bundle.files.keys().next().cloned().unwrap_or_default(), |name| (*name).to_owned())
 }
 

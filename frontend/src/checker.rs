@@ -31,10 +31,11 @@ fn check(bundle: Bundle, project: &str) -> Check {
             .iter()
             .flat_map(|project| project.volumes.iter().filter(|(_, it)| !it.external).map(|(_, it)| it.name.value.clone()))
             .collect(),
+        form: None,
     }
 }
 
-fn problem(problem: &orrery_compose::Problem) -> Problem {
+pub(crate) fn problem(problem: &orrery_compose::Problem) -> Problem {
     Problem {
         file: problem.file.clone(),
         line: problem.line,

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use orrery_contracts::rest::{Command, Stack, Step};
-use orrery_contracts::{StackId, Status};
+use orrery_contracts::rest::{Command, Machine, Stack, Step};
+use orrery_contracts::{MachineId, MachineStatus, StackId, Status};
 use serde::Deserialize;
 
 /// Commands that have ended are kept up to this many.
@@ -14,6 +14,9 @@ const ENDED_KEPT: usize = 200;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Known {
     pub(crate) stacks: BTreeMap<StackId, Stack>,
+    /// Each as the api told it last, in JSON: what is in it is read by the pages that show machines, and by nothing of the first
+    /// screen.
+    pub(crate) machines: BTreeMap<MachineId, String>,
     pub(crate) commands: BTreeMap<u64, Command>,
 }
 
@@ -26,6 +29,8 @@ pub(crate) enum Follow {
     Containers(StackId),
     /// This stack has another version.
     Versions(StackId),
+    /// The boxes may have changed: no event tells of them alone.
+    Boxes,
     /// Too much was missed: load everything again.
     Reset,
 }
@@ -49,6 +54,23 @@ struct About {
     gone: bool,
 }
 
+/// What home shows of a machine.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct Glance {
+    pub(crate) id: MachineId,
+    pub(crate) name: String,
+    pub(crate) status: MachineStatus,
+    pub(crate) current_version: Option<u32>,
+    pub(crate) comment: String,
+}
+
+impl About {
+    /// The id, where it is one of this kind.
+    fn id<T: std::str::FromStr>(&self) -> Option<T> {
+        self.id.as_ref()?.as_str()?.parse().ok()
+    }
+}
+
 impl Known {
     /// Takes one event in. What it cannot read it passes over.
     pub(crate) fn absorb(&mut self, kind: &str, data: &str) -> Vec<Follow> {
@@ -65,14 +87,35 @@ impl Known {
                     vec![Follow::Lists]
                 },
             ),
+            "machine" if about.gone => self.machine_gone(&about),
+            "machine" => self.machine(&about, data),
             "container" => about.stack_id.map(Follow::Containers).into_iter().collect(),
             "version" => about.stack_id.map(Follow::Versions).into_iter().collect(),
             _ => vec![],
         }
     }
 
+    fn machine(&mut self, about: &About, data: &str) -> Vec<Follow> {
+        let Some(id) = about.id() else { return vec![] };
+        self.machines.insert(id, data.to_owned());
+        vec![Follow::Lists, Follow::Boxes]
+    }
+
+    /// Takes the whole list of machines, each in JSON.
+    pub(crate) fn all_machines<'a>(&mut self, list: impl Iterator<Item = &'a str>) {
+        let one = |data: &str| Some((serde_json::from_slice::<About>(data.as_bytes()).ok()?.id()?, data.to_owned()));
+        self.machines = list.filter_map(one).collect();
+    }
+
+    fn machine_gone(&mut self, about: &About) -> Vec<Follow> {
+        if let Some(id) = about.id() {
+            self.machines.remove(&id);
+        }
+        vec![Follow::Lists, Follow::Boxes]
+    }
+
     fn stack_gone(&mut self, about: &About) -> Vec<Follow> {
-        let id = about.id.as_ref().and_then(|id| id.as_str()).and_then(|id| id.parse().ok()).or(about.stack_id);
+        let id = about.id().or(about.stack_id);
         if let Some(id) = id {
             self.stacks.remove(&id);
         }
@@ -85,6 +128,11 @@ impl Known {
         if let Some(id) = new.stack_id.filter(|_| deleted) {
             self.stacks.remove(&id);
         }
+        let deleted = new.status == Status::Done && new.r#type.as_deref() == Some("machine.delete");
+        if let Some(id) = new.machine_id.filter(|_| deleted) {
+            self.machines.remove(&id);
+        }
+        let boxes = new.status.has_ended() && new.r#type.as_deref().is_some_and(|kind| kind.starts_with("box."));
         if let Some(old) = self.commands.get(&new.seq) {
             if age(old) > age(&new) {
                 return vec![];
@@ -99,7 +147,7 @@ impl Known {
         }
         self.commands.insert(new.seq, new);
         self.forget();
-        vec![Follow::Lists]
+        if boxes { vec![Follow::Lists, Follow::Boxes] } else { vec![Follow::Lists] }
     }
 
     fn step(&mut self, about: &About, step: Step) -> Vec<Follow> {
@@ -142,6 +190,27 @@ impl Known {
         let mut stacks: Vec<Stack> = self.stacks.values().cloned().collect();
         stacks.sort_by(|a, b| (&a.name, &a.owner).cmp(&(&b.name, &b.owner)));
         stacks
+    }
+}
+
+impl Known {
+    /// A machine, as it is now.
+    pub(crate) fn machine_of(&self, id: MachineId) -> Option<Machine> {
+        self.machines.get(&id).and_then(|data| serde_json::from_slice(data.as_bytes()).ok())
+    }
+
+    /// What home shows of the machines, by name.
+    pub(crate) fn glances(&self) -> Vec<Glance> {
+        let mut all: Vec<Glance> = self.machines.values().filter_map(|data| serde_json::from_slice(data.as_bytes()).ok()).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// Machines by name.
+    pub(crate) fn machines_by_name(&self) -> Vec<Machine> {
+        let mut machines: Vec<Machine> = self.machines.keys().filter_map(|id| self.machine_of(*id)).collect();
+        machines.sort_by(|a, b| (&a.name, &a.owner).cmp(&(&b.name, &b.owner)));
+        machines
     }
 }
 
@@ -235,6 +304,35 @@ mod tests {
         assert_eq!(known.open().map(|command| command.seq).collect::<Vec<_>>(), [298, 299, 300]);
         assert_eq!(known.ended().count(), ENDED_KEPT);
         assert_eq!(known.ended().next().unwrap().seq, 297);
+    }
+
+    fn machine(id: &str, status: &str) -> serde_json::Value {
+        serde_json::json!({"id": id, "name": "vm", "owner": "admin", "current_version": null, "latest_version": 1, "status": status,
+            "summary": null, "state": null, "state_reason": null, "addresses": [], "snapshots": [], "drift": [],
+            "created_at": "2026-01-01T00:00:00Z", "host": "local", "domain": "vm", "comment": "", "command": null})
+    }
+
+    #[test]
+    fn a_machine_is_as_it_was_told_last_until_it_is_gone() {
+        let mut known = Known::default();
+        let id = "0195f0c8-1111-7000-8000-000000000001";
+        assert_eq!(known.absorb("machine", &machine(id, "created").to_string()), [Follow::Lists, Follow::Boxes]);
+        known.absorb("machine", &machine(id, "running").to_string());
+        assert_eq!(known.machines_by_name().len(), 1);
+        assert_eq!(known.machines_by_name()[0].status, MachineStatus::Running);
+        assert_eq!(known.glances()[0].status, MachineStatus::Running);
+        known.absorb("machine", &serde_json::json!({"id": id, "stack_id": null, "gone": true}).to_string());
+        assert!(known.machines.is_empty());
+    }
+
+    #[test]
+    fn the_end_of_an_import_is_news_of_the_boxes() {
+        let mut known = Known::default();
+        let mut import = command(1, "RUNNING", 1);
+        import["type"] = "box.import".into();
+        assert_eq!(known.absorb("command", &import.to_string()), [Follow::Lists]);
+        import["status"] = "DONE".into();
+        assert_eq!(known.absorb("command", &import.to_string()), [Follow::Lists, Follow::Boxes]);
     }
 
     #[test]

@@ -7,21 +7,62 @@ pub(crate) enum Route {
     Home,
     Stacks,
     NewStack,
-    Stack(String, StackTab),
+    Stack(String, Tab),
+    Machines,
+    NewMachine,
+    Machine(String, Tab),
+    Boxes,
     Queue,
     Command(String),
     Help,
     Nowhere(String),
 }
 
-/// A part of one stack's page.
+/// What has versions and a page with tabs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Of {
+    Stack,
+    Machine,
+}
+
+impl Of {
+    /// Its place in the page and in the api.
+    pub(crate) const fn folder(self) -> &'static str {
+        match self {
+            Self::Stack => "stacks",
+            Self::Machine => "machines",
+        }
+    }
+
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Stack => "stack",
+            Self::Machine => "machine",
+        }
+    }
+
+    /// The address of a tab of one of them.
+    pub(crate) fn route(self, id: impl Into<String>, tab: Tab) -> Route {
+        match self {
+            Self::Stack => Route::Stack(id.into(), tab),
+            Self::Machine => Route::Machine(id.into(), tab),
+        }
+    }
+}
+
+/// A part of the page of one stack or machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum StackTab {
+pub(crate) enum Tab {
     Overview,
     Definition,
     Plan(u32),
     Versions(Option<(u32, u32)>),
+    /// Of a stack.
     Logs,
+    /// Of a machine.
+    Console,
+    /// Of a machine.
+    Screen,
     History,
 }
 
@@ -34,9 +75,17 @@ impl Route {
             [] => Self::Home,
             ["stacks"] => Self::Stacks,
             ["stacks", "new"] => Self::NewStack,
-            ["stacks", id, rest @ ..] => {
-                StackTab::parse(rest).map_or_else(|| Self::Nowhere(path.to_owned()), |tab| Self::Stack((*id).to_owned(), tab))
-            }
+            ["stacks", id, rest @ ..] => match Tab::parse(rest) {
+                Some(tab) if tab.is_of(Of::Stack) => Self::Stack((*id).to_owned(), tab),
+                Some(_) | None => Self::Nowhere(path.to_owned()),
+            },
+            ["machines"] => Self::Machines,
+            ["machines", "new"] => Self::NewMachine,
+            ["machines", id, rest @ ..] => match Tab::parse(rest) {
+                Some(tab) if tab.is_of(Of::Machine) => Self::Machine((*id).to_owned(), tab),
+                Some(_) | None => Self::Nowhere(path.to_owned()),
+            },
+            ["boxes"] => Self::Boxes,
             ["queue"] => Self::Queue,
             ["queue", id] => Self::Command((*id).to_owned()),
             ["help"] => Self::Help,
@@ -51,6 +100,10 @@ impl Route {
             Self::Stacks => "/stacks".into(),
             Self::NewStack => "/stacks/new".into(),
             Self::Stack(id, tab) => format!("/stacks/{}{}", encode(id), tab.path()),
+            Self::Machines => "/machines".into(),
+            Self::NewMachine => "/machines/new".into(),
+            Self::Machine(id, tab) => format!("/machines/{}{}", encode(id), tab.path()),
+            Self::Boxes => "/boxes".into(),
             Self::Queue => "/queue".into(),
             Self::Command(id) => format!("/queue/{}", encode(id)),
             Self::Help => "/help".into(),
@@ -63,6 +116,7 @@ impl Route {
         match self {
             Self::Home => "Home",
             Self::Stacks | Self::NewStack | Self::Stack(..) => "Stacks",
+            Self::Machines | Self::NewMachine | Self::Machine(..) | Self::Boxes => "Machines",
             Self::Queue | Self::Command(_) => "Queue",
             Self::Help => "Help",
             Self::Nowhere(_) => "",
@@ -71,11 +125,34 @@ impl Route {
 
     /// One stack's overview.
     pub(crate) fn stack(id: impl Into<String>) -> Self {
-        Self::Stack(id.into(), StackTab::Overview)
+        Self::Stack(id.into(), Tab::Overview)
+    }
+
+    /// One machine's overview.
+    pub(crate) fn machine(id: impl Into<String>) -> Self {
+        Self::Machine(id.into(), Tab::Overview)
+    }
+
+    /// The tab of one stack or machine, and whose it is.
+    pub(crate) const fn part(&self) -> Option<(Of, &String, &Tab)> {
+        match self {
+            Self::Stack(id, tab) => Some((Of::Stack, id, tab)),
+            Self::Machine(id, tab) => Some((Of::Machine, id, tab)),
+            Self::Home
+            | Self::Stacks
+            | Self::NewStack
+            | Self::Machines
+            | Self::NewMachine
+            | Self::Boxes
+            | Self::Queue
+            | Self::Command(_)
+            | Self::Help
+            | Self::Nowhere(_) => None,
+        }
     }
 }
 
-impl StackTab {
+impl Tab {
     fn parse(parts: &[&str]) -> Option<Self> {
         match parts {
             [] => Some(Self::Overview),
@@ -84,6 +161,8 @@ impl StackTab {
             ["versions"] => Some(Self::Versions(None)),
             ["versions", from, to] => Some(Self::Versions(Some((from.parse().ok()?, to.parse().ok()?)))),
             ["logs"] => Some(Self::Logs),
+            ["console"] => Some(Self::Console),
+            ["screen"] => Some(Self::Screen),
             ["history"] => Some(Self::History),
             _ => None,
         }
@@ -97,7 +176,18 @@ impl StackTab {
             Self::Versions(None) => "/versions".into(),
             Self::Versions(Some((from, to))) => format!("/versions/{from}/{to}"),
             Self::Logs => "/logs".into(),
+            Self::Console => "/console".into(),
+            Self::Screen => "/screen".into(),
             Self::History => "/history".into(),
+        }
+    }
+
+    /// Whether one of these has this tab.
+    const fn is_of(&self, of: Of) -> bool {
+        match self {
+            Self::Logs => matches!(of, Of::Stack),
+            Self::Console | Self::Screen => matches!(of, Of::Machine),
+            Self::Overview | Self::Definition | Self::Plan(_) | Self::Versions(_) | Self::History => true,
         }
     }
 
@@ -147,14 +237,22 @@ mod tests {
             Route::Queue,
             Route::Command("1284".into()),
             Route::Help,
-            stack(StackTab::Overview),
-            stack(StackTab::Definition),
-            stack(StackTab::Plan(4)),
-            stack(StackTab::Versions(None)),
-            stack(StackTab::Versions(Some((3, 4)))),
-            stack(StackTab::Logs),
-            stack(StackTab::History),
-            Route::Nowhere("/machines/1".into()),
+            stack(Tab::Overview),
+            stack(Tab::Definition),
+            stack(Tab::Plan(4)),
+            stack(Tab::Versions(None)),
+            stack(Tab::Versions(Some((3, 4)))),
+            stack(Tab::Logs),
+            stack(Tab::History),
+            Route::Machines,
+            Route::NewMachine,
+            Route::Boxes,
+            Route::machine("alice/vm"),
+            Route::Machine("vm".into(), Tab::Plan(2)),
+            Route::Machine("vm".into(), Tab::Console),
+            Route::Machine("vm".into(), Tab::Screen),
+            Route::Machine("vm".into(), Tab::Versions(Some((1, 2)))),
+            Route::Nowhere("/volumes/1".into()),
         ];
         for route in all {
             assert_eq!(Route::parse(&route.path()), route, "{}", route.path());
@@ -163,7 +261,9 @@ mod tests {
 
     #[test]
     fn an_address_that_means_nothing_is_kept_for_the_message() {
-        for path in ["/stacks/a/b", "/stacks/a/plan/x", "/nothing", "/queue/1/2"] {
+        for path in
+            ["/stacks/a/b", "/stacks/a/plan/x", "/nothing", "/queue/1/2", "/machines/a/logs", "/stacks/a/console", "/stacks/a/screen"]
+        {
             assert_eq!(Route::parse(path), Route::Nowhere(path.into()));
         }
         assert_eq!(Route::parse("/stacks/%E2%98%83/"), Route::stack("☃"));

@@ -2,7 +2,7 @@
 //! what time it is comes in from outside.
 
 use orrery_contracts::rest::{Command, Container};
-use orrery_contracts::{Health, Severity, StackStatus, Status, Time};
+use orrery_contracts::{DomainState, Health, MachineKind, MachineStatus, MachineSummary, Severity, StackStatus, Status, Time};
 
 /// The five ways in which a thing can be; each is a shape and a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,75 @@ pub(crate) const fn stack_status(status: StackStatus) -> (Tone, &'static str) {
     }
 }
 
+/// How a machine is.
+pub(crate) const fn machine_status(status: MachineStatus) -> (Tone, &'static str) {
+    match status {
+        MachineStatus::Created => (Tone::Off, "not applied yet"),
+        MachineStatus::Deploying => (Tone::Wait, "changing"),
+        MachineStatus::Running => (Tone::Ok, "running"),
+        MachineStatus::Degraded => (Tone::Warn, "should run"),
+        MachineStatus::Stopped => (Tone::Off, "stopped"),
+        MachineStatus::Suspended => (Tone::Warn, "suspended"),
+        MachineStatus::Drifted => (Tone::Warn, "drifted"),
+        MachineStatus::Failed => (Tone::Bad, "failed"),
+        MachineStatus::Deleting => (Tone::Wait, "going away"),
+    }
+}
+
+/// What a guest does, as libvirt says.
+pub(crate) const fn domain_state(state: DomainState) -> &'static str {
+    match state {
+        DomainState::Running => "runs",
+        DomainState::Paused => "stands still",
+        DomainState::ShuttingDown => "is shutting down",
+        DomainState::Off => "is off",
+        DomainState::Crashed => "has crashed",
+        DomainState::Asleep => "sleeps",
+    }
+}
+
+/// What a machine is.
+pub(crate) const fn machine_kind(kind: MachineKind) -> &'static str {
+    match kind {
+        MachineKind::Vm => "virtual machine",
+        MachineKind::Container => "system container",
+    }
+}
+
+/// `box debian-12, 2 processors, 1.1 GB`.
+pub(crate) fn machine_summary(summary: &MachineSummary) -> String {
+    format!("{}, {}, {}", summary.source, plural(summary.cpus as usize, "processor", "processors"), memory(summary.memory))
+}
+
+/// How virtual machines are run.
+pub(crate) fn accelerator(name: &str) -> Option<&'static str> {
+    match name {
+        "kvm" => Some("with KVM"),
+        "tcg" => Some("emulating in software"),
+        _ => None,
+    }
+}
+
+/// Memory and disks, which come in powers of two: `512 MiB`, `1.5 GiB`.
+pub(crate) fn memory(bytes: u64) -> String {
+    #[allow(clippy::cast_precision_loss)]
+    let mib = bytes as f64 / f64::from(1 << 20);
+    let short = |n: f64| if n.fract() < 0.05 { format!("{n:.0}") } else { format!("{n:.1}") };
+    match mib {
+        n if n < 1.0 => format!("{bytes} B"),
+        n if n < 1024.0 => format!("{} MiB", short(n)),
+        n => format!("{} GiB", short(n / 1024.0)),
+    }
+}
+
+/// The name that a box's address suggests: its file without what says the format, in the letters that a name may have.
+pub(crate) fn box_name(url: &str) -> String {
+    let file = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    let stem = [".qcow2", ".img", ".raw", ".iso", ".box"].iter().find_map(|end| file.strip_suffix(end)).unwrap_or(file);
+    let letter = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' };
+    stem.chars().map(letter).collect::<String>().trim_start_matches(['-', '_']).chars().take(63).collect()
+}
+
 /// How a container is. One that ended well is done, not down.
 pub(crate) fn container_state(container: &Container) -> (Tone, String) {
     match (container.state.as_str(), container.health, container.exit_code) {
@@ -156,17 +225,27 @@ pub(crate) fn command_reason(command: &Command) -> Option<String> {
 /// What a command does, as a verb.
 pub(crate) fn command_verb(command: &Command) -> &str {
     match command.r#type.as_deref() {
-        Some("stack.create") => "create",
-        Some("stack.version.create") => "save",
-        Some("stack.rollback") => "roll back",
+        Some("stack.version.create" | "machine.version.create") => "save",
+        Some("stack.rollback" | "machine.rollback") => "roll back",
+        Some("machine.shutdown") => "shut down",
+        Some("machine.snapshot.create") => "snapshot",
+        Some("machine.snapshot.revert") => "revert",
+        Some("machine.snapshot.delete") => "forget a snapshot of",
+        Some("box.import") => "import box",
+        Some("box.remove") => "remove box",
         Some(kind) => kind.rsplit('.').next().unwrap_or(kind),
         None => "unreadable message",
     }
 }
 
-/// What a command is about: the stack's name, else what its publisher wrote.
+/// What a command is about: the stack's or machine's name, else what its publisher wrote.
 pub(crate) fn command_subject(command: &Command) -> String {
-    command.stack_name.clone().or_else(|| command.target.clone()).unwrap_or_default()
+    command.stack_name.clone().or_else(|| command.machine_name.clone()).or_else(|| command.target.clone()).unwrap_or_default()
+}
+
+/// The id of the stack or machine that a command is about, once known.
+pub(crate) fn command_about(command: &Command) -> Option<String> {
+    command.stack_id.map(|id| id.to_string()).or_else(|| command.machine_id.map(|id| id.to_string()))
 }
 
 /// `apply shop v4`.
@@ -177,22 +256,40 @@ pub(crate) fn command_phrase(command: &Command) -> String {
 
 /// What went through the queue, in the past tense, for lists of what happened.
 pub(crate) fn command_deed(command: &Command) -> &'static str {
-    match (command.r#type.as_deref(), command.status) {
-        (_, Status::Cancelled) if rejected(command) => "rejected",
-        (_, Status::Cancelled) => "cancelled",
-        (_, Status::Failed) => "failed",
-        (_, Status::Pending | Status::Running) => "goes on",
-        (_, Status::Done) if nothing_to_do(command) => "nothing to do",
-        (Some("stack.create"), Status::Done) => "created",
-        (Some("stack.version.create"), Status::Done) => "saved",
-        (Some("stack.apply"), Status::Done) => "applied",
-        (Some("stack.rollback"), Status::Done) => "rolled back",
-        (Some("stack.deploy"), Status::Done) => "deployed",
-        (Some("stack.start"), Status::Done) => "started",
-        (Some("stack.stop"), Status::Done) => "stopped",
-        (Some("stack.restart"), Status::Done) => "restarted",
-        (Some("stack.delete"), Status::Done) => "deleted",
-        (_, Status::Done) => "done",
+    match command.status {
+        Status::Cancelled if rejected(command) => "rejected",
+        Status::Cancelled => "cancelled",
+        Status::Failed => "failed",
+        Status::Pending | Status::Running => "goes on",
+        Status::Done if nothing_to_do(command) => "nothing to do",
+        Status::Done => command.r#type.as_deref().map_or("done", past),
+    }
+}
+
+/// A type of command that has been carried out.
+fn past(kind: &str) -> &'static str {
+    match kind {
+        "stack.version.create" | "machine.version.create" => "saved",
+        "machine.snapshot.create" => "kept in a snapshot",
+        "machine.snapshot.revert" => "reverted",
+        "machine.snapshot.delete" => "snapshot forgotten",
+        other => match other.rsplit('.').next() {
+            Some("create") => "created",
+            Some("apply") => "applied",
+            Some("rollback") => "rolled back",
+            Some("deploy") => "deployed",
+            Some("start") => "started",
+            Some("stop") => "stopped",
+            Some("restart") => "restarted",
+            Some("shutdown") => "shut down",
+            Some("reboot") => "rebooted",
+            Some("suspend") => "suspended",
+            Some("resume") => "resumed",
+            Some("delete") => "deleted",
+            Some("import") => "imported",
+            Some("remove") => "removed",
+            Some(_) | None => "done",
+        },
     }
 }
 
@@ -278,6 +375,18 @@ mod tests {
         assert_eq!(count(7), "7");
         assert_eq!(count(1285), "1\u{202f}285");
         assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
+    }
+
+    #[test]
+    fn memory_is_told_in_powers_of_two() {
+        let told: Vec<_> = [512, 1 << 20, 512 << 20, 1536 << 20, 2 << 30].into_iter().map(memory).collect();
+        assert_eq!(told, ["512 B", "1 MiB", "512 MiB", "1.5 GiB", "2 GiB"]);
+    }
+
+    #[test]
+    fn an_address_suggests_a_name_that_a_box_may_have() {
+        let told = ["https://a.example/x/Debian-12.5_generic.qcow2?x=1", "https://a.example/disk.img", "http://a.example/"].map(box_name);
+        assert_eq!(told, ["debian-12-5_generic", "disk", ""]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { closeBrowser, expectAccessible, makeStack, openPage, removeStack, unique } from "./browser.mjs";
 
 const name = unique("looked-at");
-const pages = ["/", "/stacks", "/stacks/new", `/stacks/${name}`, `/stacks/${name}/definition`, `/stacks/${name}/versions`, `/stacks/${name}/history`, "/queue", "/help", "/nowhere"];
+const pages = ["/", "/stacks", "/stacks/new", `/stacks/${name}`, `/stacks/${name}/definition`, `/stacks/${name}/versions`, `/stacks/${name}/history`, "/machines", "/machines/new", "/boxes", "/queue", "/help", "/nowhere"];
 
 /// More files than a telephone is wide.
 const deep = Object.fromEntries(["one", "two", "three", "four"].map((word) => [`configuration/of/the/${word}.conf`, "x\n"]));

@@ -21,7 +21,12 @@ async function addresses() {
   const { items: commands } = await api("GET", "/commands?limit=100");
   const shown = stacks.find((stack) => stack.name === "web-app") ?? stacks[0];
   const applied = commands.find((command) => command.type === "stack.apply" && command.status === "DONE") ?? commands[0];
-  const pages = { stacks: "/stacks", "new-stack": "/stacks/new", help: "/help" };
+  const { items: machines } = await api("GET", "/machines?limit=50");
+  const pages = { stacks: "/stacks", "new-stack": "/stacks/new", machines: "/machines", "new-machine": "/machines/new", boxes: "/boxes", help: "/help" };
+  for (const machine of machines.slice(0, 1)) {
+    const at = `/machines/${machine.id}`;
+    Object.assign(pages, { machine: at, "machine-definition": `${at}/definition`, "machine-plan": `${at}/plan/${machine.latest_version}`, "machine-versions": `${at}/versions` });
+  }
   if (applied) pages.command = `/queue/${applied.seq}`;
   for (const stack of shown ? [shown] : []) {
     const at = `/stacks/${stack.id}`;

@@ -7,8 +7,16 @@
 #[cfg(target_arch = "wasm32")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 #[must_use]
-pub fn check(bundle: &str, project: &str) -> String {
-    orrery_frontend::check_json(bundle, project)
+pub fn check(bundle: &str, project: &str, machine: bool) -> String {
+    if machine { orrery_frontend::check_machine_json(bundle) } else { orrery_frontend::check_json(bundle, project) }
+}
+
+/// A machine's definition with a field of the form written into it, as JSON: the text, or why not.
+#[cfg(target_arch = "wasm32")]
+#[wasm_bindgen::prelude::wasm_bindgen(js_name = fillMachine)]
+#[must_use]
+pub fn fill_machine(text: &str, field: &str, value: &str) -> String {
+    orrery_frontend::fill_machine_json(text, field, value)
 }
 
 fn main() {}

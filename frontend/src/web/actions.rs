@@ -3,11 +3,12 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use orrery_contracts::rest::{BundleInfo, Command, DeleteStack, Empty, NewStack, NewVersion};
-use orrery_contracts::{Bundle, Digest, StackId, Status};
+use orrery_contracts::{Bundle, Digest, MachineId, StackId, Status};
 
 use super::http::{self, Fault};
 use super::live::Live;
 use super::toasts::{Toasts, toasts};
+use crate::route::Of;
 
 /// Above this a bundle is uploaded first and named by its digest.
 const INLINE: usize = 256 * 1024;
@@ -27,7 +28,7 @@ pub(crate) fn act() -> Act {
 
 impl Act {
     /// Sends a request that becomes a command, and calls `then` with it.
-    fn send(self, path: String, body: impl serde::Serialize + 'static, then: impl FnOnce(Command) + 'static) {
+    pub(crate) fn send(self, path: String, body: impl serde::Serialize + 'static, then: impl FnOnce(Command) + 'static) {
         if self.busy.get_untracked() {
             return;
         }
@@ -52,8 +53,13 @@ impl Act {
     }
 
     /// `apply` or `rollback` to a version.
-    pub(crate) fn converge(self, id: StackId, verb: &str, version: u32, then: impl FnOnce(Command) + 'static) {
-        self.send(format!("/stacks/{id}/{verb}/{version}"), Empty {}, then);
+    pub(crate) fn converge(self, of: Of, id: &str, verb: &str, version: u32, then: impl FnOnce(Command) + 'static) {
+        self.send(format!("/{}/{id}/{verb}/{version}", of.folder()), Empty {}, then);
+    }
+
+    /// `start`, `shutdown`, `stop`, `reboot`, `suspend`, `resume`.
+    pub(crate) fn machine(self, id: MachineId, verb: &str) {
+        self.send(format!("/machines/{id}/{verb}"), Empty {}, |_| {});
     }
 
     pub(crate) fn delete(self, id: StackId, volumes: bool, then: impl FnOnce(Command) + 'static) {
@@ -94,18 +100,18 @@ async fn place(bundle: Bundle) -> Result<(Option<Bundle>, Option<Digest>), Fault
     Ok((None, Some(info.digest)))
 }
 
-/// Makes a stack.
-pub(crate) async fn create_stack(name: String, bundle: Bundle, comment: String) -> Result<Command, Fault> {
+/// Makes a stack or machine.
+pub(crate) async fn create(of: Of, name: String, bundle: Bundle, comment: String) -> Result<Command, Fault> {
     let (bundle, digest) = place(bundle).await?;
     let comment = Some(comment).filter(|comment| !comment.is_empty());
-    http::post("/stacks", &NewStack { name, bundle, digest, comment }, None).await
+    http::post(&format!("/{}", of.folder()), &NewStack { name, bundle, digest, comment }, None).await
 }
 
 /// Saves a version over the one that the person saw.
-pub(crate) async fn save_version(id: StackId, seen: u32, bundle: Bundle, comment: String) -> Result<Command, Fault> {
+pub(crate) async fn save_version(of: Of, id: &str, seen: u32, bundle: Bundle, comment: String) -> Result<Command, Fault> {
     let (bundle, digest) = place(bundle).await?;
     let comment = Some(comment).filter(|comment| !comment.is_empty());
-    http::post(&format!("/stacks/{id}/versions"), &NewVersion { bundle, digest, comment }, Some(seen)).await
+    http::post(&format!("/{}/{id}/versions", of.folder()), &NewVersion { bundle, digest, comment }, Some(seen)).await
 }
 
 /// Waits until a command has ended or failed; whoever has seen its end sees its effects in every list.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::{http, js, storage};
 use crate::draft::Draft;
+use crate::route::Of;
 
 /// An example.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -18,8 +19,13 @@ pub(crate) struct Example {
     pub(crate) files: BTreeMap<String, FileContent>,
 }
 
-/// Where the draft of a stack that does not exist yet is kept, and its name.
-pub(crate) const NEW: &str = "new";
+/// Where the draft of a stack or machine that does not exist yet is kept, and its name.
+pub(crate) const fn new_key(of: Of) -> &'static str {
+    match of {
+        Of::Stack => "new",
+        Of::Machine => "new-machine",
+    }
+}
 
 /// Loads the examples.
 pub(crate) fn examples() -> RwSignal<Option<Vec<Example>>> {
@@ -31,12 +37,12 @@ pub(crate) fn examples() -> RwSignal<Option<Vec<Example>>> {
     list
 }
 
-/// Begins a new stack's draft with these files.
-pub(crate) fn begin_with(bundle: Bundle, name: &str) {
+/// Begins a draft of a new stack or machine with these files.
+pub(crate) fn begin_with(of: Of, bundle: Bundle, name: &str) {
     let mut draft = Draft::of(0, Bundle::default());
     if draft.take(bundle.files.into_iter().collect()).is_ok() {
-        storage::write(&storage::draft_key(NEW), draft.store("").as_deref());
-        storage::write(&storage::name_key(), Some(name));
+        storage::write(&storage::draft_key(new_key(of)), draft.store("").as_deref());
+        storage::write(&storage::name_key(new_key(of)), Some(name));
     }
 }
 

@@ -8,12 +8,17 @@ use orrery_contracts::Bundle;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::check::Check;
+use crate::check::{Check, Field};
+use crate::route::Of;
 
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_namespace = orrery, js_name = openEditor)]
     fn open_editor_js(host: &web_sys::HtmlElement, options: &JsValue) -> Promise;
+    #[wasm_bindgen(js_namespace = orrery, js_name = openConsole)]
+    fn open_console_js(host: &web_sys::HtmlElement, label: &str) -> Promise;
+    #[wasm_bindgen(js_namespace = orrery, js_name = openScreen)]
+    fn open_screen_js(host: &web_sys::HtmlElement, label: &str) -> Promise;
     #[wasm_bindgen(js_namespace = orrery, js_name = filesOfDrop)]
     fn files_of_drop_js(event: &web_sys::DragEvent) -> Promise;
     #[wasm_bindgen(js_namespace = orrery, js_name = filesOfInput)]
@@ -21,7 +26,9 @@ extern "C" {
     #[wasm_bindgen(js_namespace = orrery, js_name = download)]
     fn download_js(name: &str, kind: &str, bytes: &[u8]);
     #[wasm_bindgen(js_namespace = orrery, js_name = check)]
-    fn check_js(bundle: &str, project: &str) -> Promise;
+    fn check_js(bundle: &str, project: &str, machine: bool) -> Promise;
+    #[wasm_bindgen(js_namespace = orrery, js_name = fillMachine)]
+    fn fill_machine_js(text: &str, field: &str, value: &str) -> Promise;
     #[wasm_bindgen(js_namespace = orrery, js_name = examplesUrl, thread_local_v2)]
     static EXAMPLES_URL: String;
 
@@ -36,6 +43,30 @@ extern "C" {
     pub(crate) fn go_to(this: &Editor, line: u32, column: u32);
     #[wasm_bindgen(method)]
     pub(crate) fn close(this: &Editor);
+
+    /// A way to look at a guest, without a connection of its own.
+    #[derive(Clone)]
+    pub(crate) type Glass;
+    #[wasm_bindgen(method)]
+    pub(crate) fn attach(this: &Glass, socket: &web_sys::WebSocket);
+    #[wasm_bindgen(method)]
+    pub(crate) fn focus(this: &Glass);
+    #[wasm_bindgen(method)]
+    pub(crate) fn close(this: &Glass);
+
+    /// A terminal.
+    #[wasm_bindgen(extends = Glass)]
+    #[derive(Clone)]
+    pub(crate) type Terminal;
+    #[wasm_bindgen(method)]
+    pub(crate) fn text(this: &Terminal) -> String;
+
+    /// The screen of a virtual machine.
+    #[wasm_bindgen(extends = Glass)]
+    #[derive(Clone)]
+    pub(crate) type Screen;
+    #[wasm_bindgen(method)]
+    pub(crate) fn reset(this: &Screen);
 }
 
 /// What JavaScript threw, in its own words.
@@ -57,15 +88,48 @@ pub(crate) async fn open_editor(
     {
         let _ = Reflect::set(&options, &key.into(), &value);
     }
-    let opened = JsFuture::from(open_editor_js(host, &options)).await;
-    opened.map(JsCast::unchecked_into).map_err(|error| format!("the editor could not be loaded: {}", words(&error)))
+    part("the editor", open_editor_js(host, &options)).await
+}
+
+/// Opens a terminal within `host`.
+pub(crate) async fn open_console(host: &web_sys::HtmlElement, label: &str) -> Result<Terminal, String> {
+    part("the terminal", open_console_js(host, label)).await
+}
+
+/// Opens a screen within `host`.
+pub(crate) async fn open_screen(host: &web_sys::HtmlElement, label: &str) -> Result<Screen, String> {
+    part("the screen", open_screen_js(host, label)).await
+}
+
+/// What is loaded when it is needed.
+async fn part<T: JsCast>(what: &str, promise: Promise) -> Result<T, String> {
+    let opened = JsFuture::from(promise).await;
+    opened.map(JsCast::unchecked_into).map_err(|error| format!("{what} could not be loaded: {}", words(&error)))
+}
+
+/// The address of a WebSocket of the api.
+pub(crate) fn socket_address(path: &str) -> String {
+    let location = window().location();
+    let scheme = if location.protocol().is_ok_and(|protocol| protocol == "https:") { "wss" } else { "ws" };
+    format!("{scheme}://{}{path}", location.host().unwrap_or_default())
 }
 
 /// What the checker says of a bundle. The checker is a binary of its own, loaded the first time that it is asked.
-pub(crate) async fn check(bundle: &Bundle, project: &str) -> Result<Check, String> {
-    let bundle = serde_json::to_string(bundle).map_err(|error| error.to_string())?;
-    let told = JsFuture::from(check_js(&bundle, project)).await;
-    let told = told.map_err(|error| format!("the checker could not be loaded: {}", words(&error)))?;
+pub(crate) async fn check(of: Of, bundle: &Bundle, project: &str) -> Result<Check, String> {
+    told(check_js(&written(bundle)?, project, of == Of::Machine)).await
+}
+
+/// The text of a machine's definition with a field of the form in it.
+pub(crate) async fn fill_machine(text: &str, field: Field, value: &str) -> Result<String, String> {
+    told::<Result<String, String>>(fill_machine_js(text, &serde_json::to_string(&field).map_err(|error| error.to_string())?, value)).await?
+}
+
+fn written(bundle: &Bundle) -> Result<String, String> {
+    serde_json::to_string(bundle).map_err(|error| error.to_string())
+}
+
+async fn told<T: serde::de::DeserializeOwned>(promise: Promise) -> Result<T, String> {
+    let told = JsFuture::from(promise).await.map_err(|error| format!("the checker could not be loaded: {}", words(&error)))?;
     serde_json::from_slice(told.as_string().unwrap_or_default().as_bytes()).map_err(|error| error.to_string())
 }
 

@@ -12,10 +12,12 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos::wasm_split::wasm_split;
 
-use super::pages::{CommandPage, Help, NewStackPage, NoStacks, Nowhere, QueuePage, StackPage, StacksPage};
-use super::parts::{ProgressList, Waiting};
-use super::shell::{Find, PasswordForm};
-use crate::progress::Progress;
+use super::pages::{
+    BoxesPage, CommandPage, Help, MachinePage, MachinesPage, MachinesTile, NewMachinePage, NewStackPage, Next, NoStacks, Nowhere,
+    QueuePage, Running, StackPage, StacksPage,
+};
+use super::parts::Waiting;
+use super::shell::{Find, HeldBanner, PasswordForm};
 
 /// What the second module holds.
 pub(crate) enum Later {
@@ -23,6 +25,10 @@ pub(crate) enum Later {
     NoStacks,
     Stack(String),
     NewStack,
+    Machines,
+    Machine(String),
+    NewMachine,
+    Boxes,
     Queue,
     Command(String),
     Help,
@@ -30,8 +36,12 @@ pub(crate) enum Later {
     /// The list of what can be found and done.
     Find(RwSignal<bool>),
     Password(RwSignal<bool>),
-    /// A plan and its steps.
-    Steps(Progress),
+    /// Why the queue stands.
+    Held,
+    /// What the queue does now, and what it does next.
+    Running,
+    Next,
+    MachinesTile,
 }
 
 #[wasm_split(later, wasm_split_path = leptos::wasm_split, preload(fetch), fallible)]
@@ -41,13 +51,20 @@ fn view_of(later: Box<Later>) -> Result<AnyView, leptos::wasm_split::SplitLoader
         Later::NoStacks => view! { <NoStacks/> }.into_any(),
         Later::Stack(id) => view! { <StackPage id/> }.into_any(),
         Later::NewStack => view! { <NewStackPage/> }.into_any(),
+        Later::Machines => view! { <MachinesPage/> }.into_any(),
+        Later::Machine(id) => view! { <MachinePage id/> }.into_any(),
+        Later::NewMachine => view! { <NewMachinePage/> }.into_any(),
+        Later::Boxes => view! { <BoxesPage/> }.into_any(),
         Later::Queue => view! { <QueuePage/> }.into_any(),
         Later::Command(id) => view! { <CommandPage id/> }.into_any(),
         Later::Help => view! { <Help/> }.into_any(),
         Later::Nowhere => view! { <Nowhere/> }.into_any(),
         Later::Find(open) => view! { <Find open/> }.into_any(),
         Later::Password(open) => view! { <PasswordForm open/> }.into_any(),
-        Later::Steps(progress) => view! { <ProgressList progress=Signal::stored(progress)/> }.into_any(),
+        Later::Held => view! { <HeldBanner/> }.into_any(),
+        Later::Running => view! { <Running/> }.into_any(),
+        Later::Next => view! { <Next/> }.into_any(),
+        Later::MachinesTile => view! { <MachinesTile/> }.into_any(),
     })
 }
 

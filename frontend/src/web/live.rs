@@ -8,6 +8,7 @@ use leptos::task::spawn_local;
 use orrery_contracts::rest::{Command, Host, List, QueueState, Stack};
 use orrery_contracts::{Code, StackId};
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{EventSource, MessageEvent};
@@ -30,6 +31,8 @@ pub(crate) struct Live {
     /// How often a stack's containers, and its versions, have changed.
     containers: RwSignal<BTreeMap<StackId, u32>>,
     versions: RwSignal<BTreeMap<StackId, u32>>,
+    /// Raised whenever boxes may have come or gone.
+    pub(crate) boxes: RwSignal<u32>,
     asking: StoredValue<bool>,
 }
 
@@ -55,19 +58,17 @@ impl Live {
     }
 
     fn absorb(self, kind: &str, data: &str) {
-        if let Some(host) = (kind == "machine").then(|| serde_json::from_slice::<Host>(data.as_bytes()).ok()).flatten() {
-            self.hosts.update(|hosts| match hosts.iter_mut().find(|known| known.name == host.name && known.engine == host.engine) {
-                Some(known) => *known = host,
-                None => hosts.push(host),
-            });
-        }
         let follow = self.known.try_update(|known| known.absorb(kind, data)).unwrap_or_default();
         for next in follow {
             match next {
                 Follow::Lists => self.ask_queue(),
                 Follow::Containers(id) => self.containers.update(|ticks| *ticks.entry(id).or_default() += 1),
                 Follow::Versions(id) => self.versions.update(|ticks| *ticks.entry(id).or_default() += 1),
-                Follow::Reset => self.load(),
+                Follow::Boxes => self.boxes.update(|tick| *tick = tick.wrapping_add(1)),
+                Follow::Reset => {
+                    self.boxes.update(|tick| *tick = tick.wrapping_add(1));
+                    self.load();
+                }
             }
         }
     }
@@ -75,28 +76,35 @@ impl Live {
     /// Loads the lists; again and again until they are there, or the person has left.
     pub(crate) fn load(self) {
         spawn_local(async move {
-            let stacks = all::<Stack>("/stacks?limit=500", 20).await;
-            let lately = all::<Command>("/commands?limit=100", 1).await;
-            let mut commands = lately.unwrap_or_default();
-            commands.extend(all::<Command>("/commands?status=PENDING,RUNNING,FAILED&limit=500", 4).await.unwrap_or_default());
-            let hosts = all::<Host>("/hosts", 1).await;
+            let stacks = all("/stacks?limit=500", 20).await;
+            let machines = all("/machines?limit=500", 20).await;
+            let mut commands = all("/commands?limit=100", 1).await.unwrap_or_default();
+            commands.extend(all("/commands?status=PENDING,RUNNING,FAILED&limit=500", 4).await.unwrap_or_default());
             let _ = self.known.try_update(|known| {
                 if let Ok(stacks) = &stacks {
-                    known.stacks = stacks.iter().map(|stack| (stack.id, stack.clone())).collect();
+                    known.stacks = read::<Stack>(stacks).map(|stack| (stack.id, stack)).collect();
                 }
-                for command in commands {
+                if let Ok(machines) = &machines {
+                    known.all_machines(machines.iter().map(|machine| machine.get()));
+                }
+                for command in read(&commands) {
                     known.command(command);
                 }
             });
-            if let Ok(hosts) = hosts {
-                let _ = self.hosts.try_set(hosts);
-            }
-            let there = self.loaded.try_set(stacks.is_ok()).is_none();
-            if there && matches!(&stacks, Err(fault) if fault.code() != Some(Code::Unauthenticated)) {
+            self.load_hosts().await;
+            let fault = stacks.err().or(machines.err());
+            let there = self.loaded.try_set(fault.is_none()).is_none();
+            if there && fault.is_some_and(|fault| fault.code() != Some(Code::Unauthenticated)) {
                 set_timeout(move || self.load(), Duration::from_secs(2));
             }
             self.ask_queue();
         });
+    }
+
+    async fn load_hosts(self) {
+        if let Ok(hosts) = all("/hosts", 1).await {
+            let _ = self.hosts.try_set(read::<Host>(&hosts).collect());
+        }
     }
 
     /// Whether a command has to wait for one before it.
@@ -124,8 +132,8 @@ impl Live {
                                 .try_with_untracked(|before| before.as_ref().is_some_and(|before| before.executor_away.is_some()))
                                 .unwrap_or(false);
                         let _ = self.queue.try_set(Some(queue));
-                        if away && let Ok(hosts) = all::<Host>("/hosts", 1).await {
-                            let _ = self.hosts.try_set(hosts);
+                        if away {
+                            self.load_hosts().await;
                         }
                     }
                 });
@@ -135,12 +143,12 @@ impl Live {
     }
 }
 
-/// All pages of a list, up to so many.
-async fn all<T: DeserializeOwned>(path: &str, pages: usize) -> Result<Vec<T>, http::Fault> {
+/// All pages of a list, up to so many; each thing as it came, so that one reader of lists serves every kind of thing.
+async fn all(path: &str, pages: usize) -> Result<Vec<Box<RawValue>>, http::Fault> {
     let mut items = Vec::new();
     let mut after = String::new();
     for _ in 0..pages {
-        let page: List<T> = http::get(&format!("{path}{after}"), None).await?;
+        let page: List<Box<RawValue>> = http::get(&format!("{path}{after}"), None).await?;
         items.extend(page.items);
         match page.next {
             Some(next) => after = format!("&after={}", crate::route::encode(&next)),
@@ -148,6 +156,11 @@ async fn all<T: DeserializeOwned>(path: &str, pages: usize) -> Result<Vec<T>, ht
         }
     }
     Ok(items)
+}
+
+/// What is in such a list. What cannot be read it passes over, as the events do.
+fn read<T: DeserializeOwned>(items: &[Box<RawValue>]) -> impl Iterator<Item = T> {
+    items.iter().filter_map(|item| serde_json::from_slice(item.get().as_bytes()).ok())
 }
 
 /// Connects, for as long as the person is signed in.
@@ -160,6 +173,7 @@ pub(crate) fn provide_live() -> Live {
         loaded: RwSignal::new(false),
         containers: RwSignal::new(BTreeMap::new()),
         versions: RwSignal::new(BTreeMap::new()),
+        boxes: RwSignal::new(0),
         asking: StoredValue::new(false),
     };
     provide_context(live);

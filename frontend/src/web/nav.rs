@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::js::{document, focus, window};
-use crate::route::{Route, StackTab};
+use crate::route::{Route, Tab};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Nav {
@@ -37,9 +37,9 @@ impl Nav {
 
 /// Whether two addresses are parts of one page: then the focus stays where it is.
 fn same_page(a: &Route, b: &Route) -> bool {
-    match (a, b) {
-        (Route::Stack(a, _), Route::Stack(b, _)) => a == b,
-        (a, b) => a == b,
+    match (a.part(), b.part()) {
+        (Some((of, id, _)), Some((other, same, _))) => of == other && id == same,
+        (_, _) => a == b,
     }
 }
 
@@ -84,6 +84,6 @@ pub(crate) fn nav() -> Nav {
 }
 
 /// The address of one stack's tab.
-pub(crate) fn stack_path(id: &str, tab: StackTab) -> String {
+pub(crate) fn stack_path(id: &str, tab: Tab) -> String {
     Route::Stack(id.to_owned(), tab).path()
 }

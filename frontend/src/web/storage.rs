@@ -20,14 +20,14 @@ pub(crate) fn write(key: &str, value: Option<&str>) -> bool {
     }
 }
 
-/// Where the draft of a stack is kept.
-pub(crate) fn draft_key(stack: &str) -> String {
-    format!("orrery.draft.{stack}")
+/// Where the draft of a stack or machine is kept.
+pub(crate) fn draft_key(id: &str) -> String {
+    format!("orrery.draft.{id}")
 }
 
 pub(crate) const THEME: &str = "orrery.theme";
 
-/// Where the name of a new stack is kept while its draft is.
-pub(crate) fn name_key() -> String {
-    "orrery.draft.new.name".to_owned()
+/// Where the name of a new one is kept while its draft is.
+pub(crate) fn name_key(new: &str) -> String {
+    format!("orrery.draft.{new}.name")
 }

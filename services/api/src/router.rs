@@ -16,13 +16,13 @@ use tower_http::compression::predicate::{NotForContentType, Predicate as _, Size
 use crate::auth::{login, logout, me, password_change, users};
 use crate::bundles::upload;
 use crate::commands::{
-    command_cancel, command_retry, machine_create, machine_lifecycle, machine_versions, stack_apply, stack_create, stack_delete,
+    boxes, command_cancel, command_retry, machine_create, machine_lifecycle, machine_versions, stack_apply, stack_create, stack_delete,
     stack_deploy, stack_restart, stack_rollback, stack_start, stack_stop, version_create,
 };
 use crate::problems::{self, Refusal};
 use crate::queries;
 use crate::state::Api;
-use crate::streams::{events, logs};
+use crate::streams::{events, logs, sockets};
 use crate::{drain, health, openapi, page};
 
 /// Everything the service answers, for `main` and the tests.
@@ -147,7 +147,14 @@ fn machines() -> ApiRouter<Api> {
         .api_route("/machines/{id}/snapshots", post_with(machine_lifecycle::snapshot, says("Keep the machine as it is now")))
         .api_route("/machines/{id}/snapshots/{name}/revert", post_with(machine_lifecycle::revert, says("Have the machine be as it was")))
         .api_route("/machines/{id}/snapshots/{name}/delete", post_with(machine_lifecycle::forget, says("Forget a snapshot")))
-        .api_route("/boxes", get_with(queries::boxes::list, says("Boxes, by name")))
+        .api_route("/machines/{id}/console", get_with(sockets::console, says("The serial console, both ways, as a WebSocket")))
+        .api_route("/machines/{id}/screen", get_with(sockets::screen, says("The screen, both ways, as VNC in a WebSocket")))
+        .api_route("/machines/{id}/screenshot.png", get_with(queries::screenshots::get, says("What the screen shows now")))
+        .api_route(
+            "/boxes",
+            get_with(queries::boxes::list, says("Boxes, by name")).post_with(boxes::import, says("Bring a box into the pool")),
+        )
+        .api_route("/boxes/{name}/remove", post_with(boxes::remove, says("Remove a box that no machine uses")))
 }
 
 /// An operation that needs a session or a token.

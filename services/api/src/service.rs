@@ -62,7 +62,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let _ = api.metrics.set(Box::new(move || figures.render()));
     let work = background(&api);
     tokio::spawn(health::tell(api.clone(), instruments.readiness().clone()));
-    let app = router::app(api).into_make_service_with_connect_info::<Peer>();
+    let app = router::app(api.clone()).into_make_service_with_connect_info::<Peer>();
     tracing::info!(%address, "listening on {address}");
     let stop = ending.clone();
     let server = axum::serve(Patient(listener), app).with_graceful_shutdown(async move { stop.cancelled().await });
@@ -75,6 +75,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     ending.cancel();
     let _ = tokio::time::timeout(FAREWELL, async {
         let _ = server.await;
+        api.seats.left().await;
         work.wait().await;
     })
     .await;

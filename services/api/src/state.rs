@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::consistency::Written;
 use crate::executors::Executors;
 use crate::feed::Feed;
+use crate::streams::seats::Seats;
 use crate::streams::telling::Telling;
 
 /// Shows the metrics as text.
@@ -45,6 +46,8 @@ pub struct Shared {
     pub fit_to_run: FitToRun,
     /// What this process wrote last, for its own lists.
     pub written: Written,
+    /// The consoles and screens that are open.
+    pub seats: Seats,
     /// Shows the metrics, once something records them.
     pub metrics: OnceLock<Metrics>,
     /// Set once the first administrator is there and the broker knows everybody's rights.
@@ -92,6 +95,7 @@ impl Api {
             executors: Executors::default(),
             fit_to_run: FitToRun::default(),
             written: Written::default(),
+            seats: Seats::default(),
             metrics: OnceLock::new(),
             prepared: OnceLock::new(),
             ending: CancellationToken::new(),

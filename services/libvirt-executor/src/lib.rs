@@ -8,11 +8,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod commands;
+pub mod console;
 mod converge;
 pub mod definition;
 pub mod engine;
 pub mod forward;
 pub mod observe;
+pub mod picture;
 pub mod plan;
 mod rpc;
 pub mod service;

@@ -228,9 +228,14 @@ impl Todo {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
+        self.is_met() && self.release.is_empty() && self.stale.is_empty()
+    }
+
+    /// Whether the machine is as it should be, whatever of an older version lies beside it.
+    #[must_use]
+    pub fn is_met(&self) -> bool {
         let nothing_around = self.networks.is_empty() && self.volumes.is_empty() && self.grow.is_empty() && !self.seed && !self.root;
-        let nothing_around = nothing_around && self.reserve.is_empty() && self.release.is_empty();
-        let nothing_around = nothing_around && self.stale.is_empty() && !self.autostart;
+        let nothing_around = nothing_around && self.reserve.is_empty() && !self.autostart;
         nothing_around && self.domain == DomainAction::Keep
     }
 

@@ -43,6 +43,7 @@ pub async fn run() -> anyhow::Result<()> {
         downloads: data_dir.join("downloads"),
         changed: std::sync::Arc::default(),
         keeper: std::sync::Arc::default(),
+        consoles: std::sync::Arc::default(),
     };
     tokio::spawn(executor.clone().keep_doors(shutdown.clone()));
     tokio::spawn(Observer { executor: executor.clone(), broker: broker.clone() }.run(shutdown.clone()));

@@ -4,20 +4,11 @@
 mod support;
 
 use std::os::unix::fs::MetadataExt as _;
-use std::process::Command;
 
 use orrery_contracts::{DomainState, MachineKind};
 use serde_json::{Value, json};
 use support::executor::{Lab, definition, until};
 use support::guests;
-
-/// The root of the tests' container, in an archive.
-fn archive(lab: &Lab) -> Vec<u8> {
-    let root = guests::root(lab.folder());
-    let packed = Command::new("tar").arg("-C").arg(root).args(["--owner=0", "--group=0", "-czf", "-", "."]).output().unwrap();
-    assert!(packed.status.success());
-    packed.stdout
-}
 
 /// A name that no other test's container has: libvirt names the control groups of the whole host by it.
 fn name(lab: &Lab, name: &str) -> String {
@@ -33,7 +24,7 @@ async fn a_container_lives_its_whole_life() {
     let lab = Lab::start().await;
     let name = name(&lab, "life");
     let web = name.as_str();
-    let imported = lab.import("small", archive(&lab), json!({"format": "rootfs"})).await;
+    let imported = lab.import("small", guests::archive(lab.folder()), json!({"format": "rootfs"})).await;
     assert!(imported.starts_with("box small imported: rootfs, "), "{imported}");
     let ready = "ready: {console: hello from the guest}\nnetworks: []\nstop_grace_period: 20s\n";
     let id = lab.machine_of(web, container(ready)).await;
@@ -76,7 +67,7 @@ async fn a_container_has_its_address_and_goes_with_all_that_is_in_it() {
     let lab = Lab::start().await;
     let name = name(&lab, "net");
     let web = name.as_str();
-    lab.import("small", archive(&lab), json!({"format": "rootfs"})).await;
+    lab.import("small", guests::archive(lab.folder()), json!({"format": "rootfs"})).await;
     let more = "networks: [{nat: outside, address: 10.9.8.70}]\nready: {tcp: 80}\ninit: [/bin/busybox, httpd, -f, -p, '80', -h, /]\n";
     let definition = container(more).to_string().replace("init: /bin/boot\\n", "");
     let id = lab.machine_of(web, serde_json::from_str(&definition).unwrap()).await;

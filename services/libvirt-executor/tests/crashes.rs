@@ -8,9 +8,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use orrery_contracts::Change;
+use orrery_test_libvirt::sector;
 use serde_json::{Value, json};
-use support::executor::{Lab, definition};
-use support::sector;
+use support::executor::{Lab, definition, until};
 
 #[derive(Clone, Copy, Debug)]
 enum Victim {
@@ -67,8 +67,8 @@ async fn sweep(victim: Victim) {
                     lab.start_again();
                 }
                 Victim::Daemon => {
-                    lab.libvirt.kill();
-                    lab.libvirt.start_again();
+                    lab.libvirt.kill().unwrap();
+                    lab.libvirt.start_again().unwrap();
                 }
             }
             let ended = lab.ended(seq).await;
@@ -103,4 +103,37 @@ async fn an_executor_that_is_killed_at_any_step_ends_what_it_began() {
 #[tokio::test]
 async fn a_daemon_that_is_killed_at_any_step_is_waited_for() {
     sweep(Victim::Daemon).await;
+}
+
+/// Waits until a command has begun so many waits for its machine to be ready.
+async fn waits(lab: &Lab, seq: u64, times: usize) {
+    until("the machine to be waited for", async || {
+        let waits = lab.steps(seq).await.iter().filter(|step| step.starts_with("machine.wait")).count();
+        (waits == times).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wait_that_is_broken_off_is_no_failure() {
+    let mut lab = Lab::start().await;
+    lab.import("boots", sector::disk(), json!({})).await;
+    lab.machine_of("web", version(32, "one")).await;
+    let silent = "kind: vm\nsource: {box: boots}\nmemory: 40MiB\nnetworks: [{nat: outside, address: 10.9.8.50}]\nstop_grace_period: 1s\n\
+                  ready: {tcp: 80, timeout: 10m}\n";
+    lab.done("machine.version.create", "web", definition(silent)).await;
+
+    let seq = lab.send("machine.apply", "web", json!({"version": 2})).await;
+    waits(&lab, seq, 1).await;
+    lab.terminate();
+    assert_eq!(lab.end_of(seq).await, None, "{}", lab.log());
+    lab.start_again();
+    // The next executor takes it up, and waits for what was not seen.
+    waits(&lab, seq, 2).await;
+
+    lab.cancel(seq).await;
+    assert_eq!(lab.ended(seq).await, Change::Cancelled { reason: "cancelled by ada".to_owned() }, "{}", lab.log());
+    let found = lab.virsh(&["dominfo", "web"]);
+    assert!(found.contains("32768 KiB"), "the old machine runs again: {found}\n{:#?}\n{}", lab.steps(seq).await, lab.log());
+    assert_eq!(lab.virsh(&["domstate", "web"]), "running");
 }

@@ -4,9 +4,9 @@
 
 mod support;
 
+use orrery_test_libvirt::sector;
 use serde_json::json;
 use support::executor::{Lab, definition};
-use support::sector;
 
 /// A machine of this source, whose guest is to say this.
 fn says(source: &str, text: &str, more: &str) -> serde_json::Value {
@@ -124,4 +124,14 @@ async fn the_seed_of_cloud_init_is_a_disk_of_each_version() {
     assert_eq!(lab.done("machine.apply", "web", json!({"version": 2})).await, "machine updated, started");
     let [second] = <[String; 1]>::try_from(seeds()).unwrap();
     assert_ne!(first, second, "the seed of the version before is gone");
+}
+
+#[tokio::test]
+async fn a_box_comes_over_tls_from_whom_the_host_trusts() {
+    let lab = Lab::start().await;
+    let url = lab.served_over_tls(sector::disk());
+    let imported = lab.done("box.import", "boots", json!({"url": url})).await;
+    assert!(imported.starts_with("box boots imported: raw, "), "{imported}");
+    let why = lab.refused("box.import", "other", json!({"url": lab.served_by_a_stranger(sector::disk())})).await;
+    assert!(why.contains("cannot be fetched") && why.contains("certificate"), "{why}");
 }

@@ -15,9 +15,9 @@ use orrery_libvirt_executor::engine::{
     Accelerator, Act, AddressSource, Backing, BackingImage, Change, Class, DomainEvent, DomainRef, Effect, EngineError, Format, Hypervisor,
     Kind, LibvirtEngine, MemoryEngine, NewVolume, Outcome, Reservation, Scope, Seen, Source, State, Until,
 };
+use orrery_test_libvirt::Libvirtd;
 use support::guests;
 use support::lab::{Body, Lab, Lack, Machine};
-use support::libvirtd::Libvirtd;
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -406,8 +406,8 @@ async fn libvirts_driver_for_tests_conforms_as_far_as_it_goes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn real_virtual_machines_conform() {
-    let daemon = Libvirtd::start();
-    let engine = LibvirtEngine::start(&daemon.uris());
+    let daemon = Libvirtd::start().unwrap();
+    let engine = LibvirtEngine::start(&support::uris(&daemon));
     let folder = daemon.folder().to_owned();
     let body = Body::Qemu(guests::boot(&folder));
     let lab = Lab { engine: "qemu", kind: Kind::Vm, body, tag: daemon.tag.clone(), folder };
@@ -419,8 +419,8 @@ async fn real_virtual_machines_conform() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kvm_is_believed_only_where_a_guest_runs_under_it() {
-    let daemon = Libvirtd::start_with_kvm();
-    let engine = LibvirtEngine::start(&daemon.uris());
+    let daemon = Libvirtd::start_with_kvm().unwrap();
+    let engine = LibvirtEngine::start(&support::uris(&daemon));
     let able = engine.capabilities().await.unwrap();
     let left = engine.observe(&Scope::default()).await.unwrap();
     assert!(left.others.is_empty(), "the guest that was tried is gone: {left:?}");
@@ -442,8 +442,8 @@ async fn kvm_is_believed_only_where_a_guest_runs_under_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn real_containers_conform() {
-    let daemon = Libvirtd::start();
-    let engine = LibvirtEngine::start(&daemon.uris());
+    let daemon = Libvirtd::start().unwrap();
+    let engine = LibvirtEngine::start(&support::uris(&daemon));
     let folder = daemon.folder().to_owned();
     let body = Body::Lxc(guests::root(&folder));
     let lab = Lab { engine: "lxc", kind: Kind::Container, body, tag: daemon.tag.clone(), folder };

@@ -10,9 +10,9 @@ use orrery_libvirt_executor::engine::libvirt::Uris;
 use orrery_libvirt_executor::engine::{
     Act, Change, Class, DomainEvent, Format, Hypervisor, Kind, LibvirtEngine, NewVolume, Scope, Source, State,
 };
+use orrery_test_libvirt::Libvirtd;
 use support::guests;
 use support::lab::{Body, Lab};
-use support::libvirtd::Libvirtd;
 use tokio::sync::broadcast::Receiver;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -24,8 +24,8 @@ async fn told(events: &mut Receiver<DomainEvent>, what: impl Fn(&DomainEvent) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_dies_is_waited_for_and_its_guests_are_found_again() {
-    let mut daemon = Libvirtd::start();
-    let engine = LibvirtEngine::start(&daemon.uris());
+    let mut daemon = Libvirtd::start().unwrap();
+    let engine = LibvirtEngine::start(&support::uris(&daemon));
     let folder = daemon.folder().to_owned();
     let body = Body::Lxc(guests::root(&folder));
     let lab = Lab { engine: "lxc", kind: Kind::Container, body, tag: daemon.tag.clone(), folder };
@@ -37,7 +37,7 @@ async fn a_daemon_that_dies_is_waited_for_and_its_guests_are_found_again() {
     let mut console = engine.console(domain).await.unwrap();
     let mut events = engine.events();
 
-    daemon.kill();
+    daemon.kill().unwrap();
     told(&mut events, |event| *event == DomainEvent::Lost(Kind::Container)).await;
     let error = act(Act::Suspend { domain }).await.unwrap_err();
     assert_eq!(error.class, Class::Wait, "{error}");
@@ -46,7 +46,7 @@ async fn a_daemon_that_dies_is_waited_for_and_its_guests_are_found_again() {
     let ended = async { while console.from_guest.recv().await.is_some() {} };
     tokio::time::timeout(SOON, ended).await.expect("a console ends with the daemon");
 
-    daemon.start_again();
+    daemon.start_again().unwrap();
     told(&mut events, |event| *event == DomainEvent::Connected(Kind::Container)).await;
     let until = tokio::time::Instant::now() + SOON;
     let found = loop {
@@ -65,8 +65,8 @@ async fn a_daemon_that_dies_is_waited_for_and_its_guests_are_found_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_nobody_waits_for_is_broken_off_and_begun_again() {
-    let daemon = Libvirtd::start();
-    let engine = LibvirtEngine::start(&daemon.uris());
+    let daemon = Libvirtd::start().unwrap();
+    let engine = LibvirtEngine::start(&support::uris(&daemon));
     let path = daemon.folder().join("pool");
     let (pool, name, size) = ("images".to_owned(), "big.img".to_owned(), 256_u64 << 20);
     engine.act(&Act::EnsurePool { name: pool.clone(), path: path.clone() }, &|_| {}).await.unwrap();

@@ -45,9 +45,9 @@ async fn a_port_of_the_host_leads_into_the_guest_as_long_as_it_runs() {
     lab.start_again();
     answers(&lab, 12345).await;
     // The daemon does.
-    lab.libvirt.kill();
+    lab.libvirt.kill().unwrap();
     assert!(lab.asked(12345, b"").is_some(), "the guest goes on without its daemon, and so does its port");
-    lab.libvirt.start_again();
+    lab.libvirt.start_again().unwrap();
     answers(&lab, 12345).await;
 
     // Another port is another port at once: the guest notices nothing.
@@ -77,7 +77,7 @@ async fn a_port_is_given_once_and_who_holds_it_is_told_before_anything_is_done()
     let why = lab.refused("machine.apply", "other", json!({"version": 1})).await;
     assert_eq!(why, "rejected: port 12345/tcp of machine other is held by machine web of ada");
 
-    let program = lab.libvirt.network().listen("127.0.0.1:12350".parse().unwrap());
+    let program = lab.libvirt.network().unwrap().listen("127.0.0.1:12350".parse().unwrap()).unwrap();
     lab.done("machine.version.create", "other", definition("['12350:80']")).await;
     let why = lab.refused("machine.apply", "other", json!({"version": 2})).await;
     let pid = std::process::id();

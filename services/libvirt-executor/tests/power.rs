@@ -6,9 +6,9 @@ mod support;
 use std::path::Path;
 
 use orrery_contracts::DomainState;
+use orrery_test_libvirt::sector;
 use serde_json::{Value, json};
 use support::executor::{Lab, definition, until};
-use support::sector;
 
 const LINUX: &str = "kind: vm\nsource: {kernel: kernel, initramfs: initrd, cmdline: console=ttyS0 quiet}\nmemory: 192MiB\nnetworks: []\n\
                      ready: {console: hello from the guest}\n";
@@ -108,9 +108,9 @@ async fn what_starts_with_the_host_runs_after_the_host_started_again() {
         lab.virsh(&["destroy", name]);
     }
     // As at the host's start: nothing runs, and the daemon knows that it has not been there since.
-    lab.libvirt.kill();
+    lab.libvirt.kill().unwrap();
     forget_starts(&lab.libvirt.folder().join("run/libvirt"));
-    lab.libvirt.start_again();
+    lab.libvirt.start_again().unwrap();
     until("it to run", async || (lab.virsh(&["domstate", "web"]) == "running").then_some(())).await;
     assert_eq!(lab.virsh(&["domstate", "other"]), "shut off");
     until("it to be observed", async || lab.machine(id).await.filter(|seen| seen.state == DomainState::Running)).await;

@@ -128,6 +128,16 @@ pub struct MachineSummary {
     pub ports: Vec<MachinePort>,
     /// Whether it starts with the host.
     pub autostart: bool,
+    /// Whether it has a serial console; what was told before this was asked has one, as definitions do that do not say.
+    #[serde(default = "yes")]
+    pub console: bool,
+    /// Whether it has a screen.
+    #[serde(default)]
+    pub screen: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// A port of the host that leads to a machine.
@@ -261,6 +271,25 @@ pub struct BoxObservation {
     pub used_by: Vec<MachineId>,
     /// The listing that this came from.
     pub epoch: u64,
+}
+
+/// Body of `POST /boxes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBox {
+    /// The name that definitions use.
+    pub name: String,
+    /// Where it is fetched from: `http://`, `https://`.
+    pub url: String,
+    /// The SHA-256 that it must have, in lower-case hexadecimal digits; asked for with an address that is not encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// What it is; found out from its first bytes when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<BoxFormat>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// How a machine is, in one word.

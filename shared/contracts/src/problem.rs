@@ -282,8 +282,8 @@ impl Code {
             Self::QuotaExceeded => (
                 "quota_exceeded",
                 429,
-                "Too many commands wait",
-                "As many commands wait as you may have waiting. Wait until some have ended, or cancel some.",
+                "Your quota is used up",
+                "As many commands wait as you may have waiting, or as many consoles and screens are open as you may have open. Wait until some have ended, cancel some, or close some.",
             ),
             Self::BrokerAway => (
                 "broker_away",

@@ -447,6 +447,9 @@ pub struct Host {
     pub cpus: Option<u32>,
     /// Memory in bytes.
     pub memory: Option<u64>,
+    /// How virtual machines are run there, as a trial has shown: `kvm`, or `tcg`, which is software; null for an engine without.
+    #[serde(default)]
+    pub accelerator: Option<String>,
     /// Whether its executor gave a sign of life within the last 10 s.
     pub executor_alive: bool,
     /// Whether the executor reaches the engine.

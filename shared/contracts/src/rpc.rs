@@ -1,6 +1,8 @@
 //! Questions over the broker that change nothing: plans, logs, and a publisher's question about his commands. Nothing
 //! here is stored.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +83,34 @@ pub struct LogsQuestion {
     pub since: Option<Time>,
 }
 
+/// On `orrery.rpc.libvirt.<host>.console`, `.screen` and `.screenshot`: a machine's serial console or its screen (VNC, RFC 6143), both
+/// ways, or a picture of the screen as PNG; answered with a stream of [`StreamFrame`]s.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MachineQuestion {
+    /// The machine.
+    pub machine_id: MachineId,
+}
+
+/// Bytes as they are; in base64 where they travel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Raw(pub Vec<u8>);
+
+impl From<Raw> for String {
+    fn from(raw: Raw) -> Self {
+        STANDARD.encode(raw.0)
+    }
+}
+
+impl TryFrom<String> for Raw {
+    type Error = base64::DecodeError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        STANDARD.decode(text).map(Self)
+    }
+}
+
 /// A piece of a streaming answer, on the reply subject of its question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -92,6 +122,8 @@ pub enum StreamFrame {
     },
     /// Lines of logs.
     Lines(Vec<LogLine>),
+    /// Bytes of a console, a screen or a picture. None at all is a sign of life.
+    Bytes(Raw),
     /// Last: the end, with the reason when it is not the natural one.
     End {
         /// Why it ended early.
@@ -103,11 +135,13 @@ pub enum StreamFrame {
 pub const INITIAL_CREDIT: u32 = 64;
 
 /// What the asker of a stream tells its sender.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamControl {
     /// So many frames more may be sent; also a sign of life, due every 10 s (0 is one).
     Credit(u32),
+    /// Bytes for the guest, where the stream goes both ways.
+    Bytes(Raw),
     /// Nobody reads any more.
     Close,
 }

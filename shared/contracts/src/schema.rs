@@ -18,7 +18,8 @@ use crate::observed::{ContainerObservation, EngineMarker};
 use crate::policy::PolicyEntry;
 use crate::problem::Code;
 use crate::rpc::{
-    Heartbeat, LogsQuestion, MachinePlanQuestion, PlanAnswer, PlanQuestion, StatusAnswer, StatusQuestion, StreamControl, StreamFrame,
+    Heartbeat, LogsQuestion, MachinePlanQuestion, MachineQuestion, PlanAnswer, PlanQuestion, StatusAnswer, StatusQuestion, StreamControl,
+    StreamFrame,
 };
 
 /// Every generated document by its path under `docs/`.
@@ -63,6 +64,7 @@ fn message_schemas() -> BTreeMap<String, Value> {
         ("machine.plan.question", schema_of::<MachinePlanQuestion>()),
         ("plan.answer", schema_of::<PlanAnswer>()),
         ("logs.question", schema_of::<LogsQuestion>()),
+        ("machine.question", schema_of::<MachineQuestion>()),
         ("stream.frame", schema_of::<StreamFrame>()),
         ("stream.control", schema_of::<StreamControl>()),
         ("heartbeat", schema_of::<Heartbeat>()),
@@ -156,7 +158,7 @@ const fn payload_required(kind: CommandType) -> bool {
 /// Where messages travel: key, address, what it is for, and which messages it carries.
 type Channel = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
-const CHANNELS: [Channel; 21] = [
+const CHANNELS: [Channel; 22] = [
     (
         "publish",
         "orrery.commands.{id}",
@@ -215,13 +217,25 @@ const CHANNELS: [Channel; 21] = [
         &["plan.question", "machine.plan.question"],
     ),
     ("logs", "orrery.rpc.{engine}.{host}.logs", "Lines of containers; frames come on the reply subject.", &["logs.question"]),
-    ("control", "orrery.rpc.{engine}.{host}.control.{stream}", "Credit for a streaming answer, and its end.", &["stream.control"]),
+    (
+        "views",
+        "orrery.rpc.{engine}.{host}.{view}",
+        "A machine's console or screen, both ways, or a picture of it; frames come on the reply subject.",
+        &["machine.question"],
+    ),
+    (
+        "control",
+        "orrery.rpc.{engine}.{host}.control.{stream}",
+        "Credit for a streaming answer, what is said to it, and its end.",
+        &["stream.control"],
+    ),
     ("heartbeats", "orrery.metrics.heartbeat.{engine}.{host}", "An executor lives, and what it works on.", &["heartbeat"]),
     ("answers", "{inbox}", "The reply subject of a question: an inbox of its asker.", &["status.answer", "plan.answer", "stream.frame"]),
 ];
 
 /// What each variable part of an address means.
-const PARAMETERS: [(&str, &str); 11] = [
+const PARAMETERS: [(&str, &str); 12] = [
+    ("view", "`console`, `screen` or `screenshot`"),
     ("id", "A UUID in its canonical lower-case form; of a container the engine's id"),
     ("publisher", "The publisher's name, put in by the broker; `api` for the REST API"),
     ("seq", "The command's sequence in COMMANDS"),

@@ -22,9 +22,10 @@ pub fn diff(old: &Machine, new: &Machine) -> Vec<Change> {
     all
 }
 
-/// The canonical form, with the contents of files in it.
+/// The canonical form, with the contents of files in it, and sizes as a person writes them.
 fn form(machine: &Machine) -> Value {
     let mut value = canonical(machine);
+    with_units(&mut value);
     let Some(section) = value.get_mut("cloud_init") else { return value };
     let Some(cloud_init) = machine.cloud_init() else { return value };
     if let (UserData::File { user_data }, Some(slot)) = (&cloud_init.user_data, section.get_mut("user_data")) {
@@ -41,6 +42,20 @@ fn form(machine: &Machine) -> Value {
         }
     }
     value
+}
+
+fn with_units(machine: &mut Value) {
+    let disks = machine.get_mut("disks").and_then(Value::as_array_mut).into_iter().flatten();
+    disks.filter_map(|disk| disk.get_mut("size")).for_each(with_unit);
+    machine.get_mut("memory").into_iter().for_each(with_unit);
+}
+
+/// Bytes in the largest unit of which they are a whole number: `96MiB`.
+fn with_unit(size: &mut Value) {
+    let Some(bytes) = size.as_u64().filter(|bytes| *bytes > 0) else { return };
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let (shift, unit) = units.into_iter().find(|(shift, _)| bytes.trailing_zeros() >= *shift).unwrap_or((0, "B"));
+    *size = Value::String(format!("{}{unit}", bytes >> shift));
 }
 
 fn hashed(file: &BundleFile) -> Value {

@@ -145,9 +145,9 @@ fn changes(old: &Files, new: &Files) -> Vec<(String, serde_json::Value, serde_js
 fn disks_are_compared_by_name() {
     let old = vm("disks: [{name: root}, {name: a, size: 1GiB}, {name: b, size: 2GiB}]");
     let grown = vm("disks: [{name: root}, {name: a, size: 1GiB}, {name: b, size: 3GiB}]");
-    assert_eq!(changes(&old, &grown), [("disks.b.size".to_owned(), json!(2_u64 << 30), json!(3_u64 << 30))]);
+    assert_eq!(changes(&old, &grown), [("disks.b.size".to_owned(), json!("2GiB"), json!("3GiB"))]);
     let fewer = vm("disks: [{name: root}, {name: b, size: 2GiB}]");
-    assert_eq!(changes(&old, &fewer), [("disks.a".to_owned(), json!({"size": 1 << 30, "bus": "virtio"}), json!(null))]);
+    assert_eq!(changes(&old, &fewer), [("disks.a".to_owned(), json!({"size": "1GiB", "bus": "virtio"}), json!(null))]);
     let turned = vm("disks: [{name: root}, {name: b, size: 2GiB}, {name: a, size: 1GiB}]");
     assert_eq!(changes(&old, &turned), [("disks".to_owned(), json!(["root", "a", "b"]), json!(["root", "b", "a"]))]);
 }

@@ -13,6 +13,7 @@ mod compare_and_set;
 pub mod definitions;
 pub mod executor;
 pub mod follow;
+pub mod frames;
 pub mod gate;
 pub mod history;
 pub mod lock;

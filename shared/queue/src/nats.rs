@@ -1,14 +1,14 @@
 //! The loop's port over a real broker.
 
+use async_nats::jetstream;
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::message::{Message, StreamMessage};
 use async_nats::jetstream::object_store::GetErrorKind;
 use async_nats::jetstream::stream::{LastRawMessageError, LastRawMessageErrorKind, Stream};
-use async_nats::jetstream::{self, kv};
 use async_nats::{Client, HeaderMap};
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
 use orrery_contracts::{Time, subjects};
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
@@ -26,10 +26,6 @@ pub(crate) struct Nats {
 impl Nats {
     async fn stream(&self, name: &str) -> Result<Stream<()>, String> {
         self.jetstream.get_stream_no_info(name).await.map_err(in_words)
-    }
-
-    async fn bucket(&self, name: &str) -> Result<kv::Store, String> {
-        self.jetstream.get_key_value(name).await.map_err(in_words)
     }
 }
 
@@ -76,13 +72,6 @@ impl Port for Nats {
             let consumer = self.stream(stream).await?.create_consumer(config).await.map_err(in_words)?;
             let messages = consumer.messages().await.map_err(in_words)?;
             Ok(messages.map(|message| message.map_err(in_words).and_then(|message| delivered(&message))).boxed())
-        })
-    }
-
-    fn keys<'a>(&'a self, bucket: &'a str) -> Asked<'a, Vec<String>> {
-        Box::pin(async move {
-            let keys = self.bucket(bucket).await?.keys().await.map_err(in_words)?;
-            keys.try_collect().await.map_err(in_words)
         })
     }
 

@@ -1,5 +1,5 @@
-//! Questions over the broker: each is answered once, side by side with the others, and nothing of them is stored. A question
-//! that is streamed an answer (logs) has its own way; this is for those with one answer.
+//! Questions over the broker: each is answered once, side by side with the others, and nothing of them is stored. The answer is one
+//! message, or a stream of frames.
 
 use std::future::Future;
 use std::time::Duration;
@@ -11,7 +11,6 @@ use orrery_contracts::{Bundle, BundleLimits, Code, Digest, Problem, Versioned};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::definitions::{DefinitionError, Definitions};
 use crate::{Broker, JudgeError};
@@ -27,34 +26,41 @@ where
     F: Fn(Q) -> W + Clone + Send + 'static,
     W: Future<Output = Result<A, Problem>> + Send + 'static,
 {
-    let tracker = TaskTracker::new();
+    let one = |client, question| one(client, question, work.clone());
+    each(broker, subject, shutdown, one).await;
+}
+
+/// Hands every question on this subject out, side by side with the others, until the process is told to end: what is answered
+/// with [`frames`](crate::frames) is answered by the work itself.
+pub async fn each<F, W>(broker: &Broker, subject: &str, shutdown: &CancellationToken, work: F)
+where
+    F: Fn(Client, Message) -> W,
+    W: Future<Output = ()> + Send + 'static,
+{
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = round(broker, subject, &tracker, &work) => {}
+            () = round(broker, subject, &work) => {}
         }
         tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn round<Q, A, F, W>(broker: &Broker, subject: &str, tracker: &TaskTracker, work: &F)
+async fn round<F, W>(broker: &Broker, subject: &str, work: &F)
 where
-    Q: DeserializeOwned + Send + 'static,
-    A: Serialize + Send + 'static,
-    F: Fn(Q) -> W + Clone + Send + 'static,
-    W: Future<Output = Result<A, Problem>> + Send + 'static,
+    F: Fn(Client, Message) -> W,
+    W: Future<Output = ()> + Send + 'static,
 {
     broker.connected().await;
     let client = broker.client().clone();
     let Ok(mut questions) = client.subscribe(subject.to_owned()).await else { return };
     while let Some(question) = questions.next().await {
-        let (work, client) = (work.clone(), client.clone());
-        tracker.spawn(async move { one(&client, question, work).await });
+        tokio::spawn(work(client.clone(), question));
     }
 }
 
 async fn one<Q: DeserializeOwned, A: Serialize, F: Fn(Q) -> W, W: Future<Output = Result<A, Problem>>>(
-    client: &Client,
+    client: Client,
     question: Message,
     work: F,
 ) {

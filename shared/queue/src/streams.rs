@@ -61,7 +61,7 @@ pub trait Port: Send + Sync + 'static {
     /// The last message on a subject.
     fn last<'a>(&'a self, stream: &'a str, subject: &'a str) -> Asked<'a, Option<Item>>;
 
-    /// The first message on a subject at or behind a sequence.
+    /// The first message on a subject at or behind a sequence; `>` at the subject's end stands for whatever follows.
     fn next<'a>(&'a self, stream: &'a str, subject: &'a str, from: u64) -> Asked<'a, Option<Item>>;
 
     /// Stores a message, and answers its sequence. With the header `Nats-Expected-Last-Subject-Sequence` only where that
@@ -70,9 +70,6 @@ pub trait Port: Send + Sync + 'static {
 
     /// Every message of a stream from a sequence on, those that come later too, until the connection ends.
     fn follow<'a>(&'a self, stream: &'a str, from: u64) -> Asked<'a, BoxStream<'static, Result<Item, String>>>;
-
-    /// The keys of a bucket that have a value.
-    fn keys<'a>(&'a self, bucket: &'a str) -> Asked<'a, Vec<String>>;
 
     /// An upload by its name, at most so many bytes of it.
     fn upload<'a>(&'a self, name: &'a str, most: u64) -> Asked<'a, Option<Vec<u8>>>;
@@ -151,12 +148,17 @@ impl Streams {
         self.answered(self.port.last(stream, subject)).await
     }
 
+    /// The first message on a subject at or behind a sequence.
+    pub(crate) async fn next(&self, stream: &str, subject: &str, from: u64) -> Result<Option<Item>, String> {
+        self.answered(self.port.next(stream, subject, from)).await
+    }
+
     /// Every message on a subject, in order.
     pub(crate) async fn all(&self, stream: &str, subject: &str) -> Result<Vec<Item>, String> {
         let mut items: Vec<Item> = Vec::new();
         loop {
             let from = items.last().map_or(1, |last| last.seq.saturating_add(1));
-            match self.answered(self.port.next(stream, subject, from)).await? {
+            match self.next(stream, subject, from).await? {
                 Some(item) => items.push(item),
                 None => return Ok(items),
             }
@@ -169,10 +171,6 @@ impl Streams {
 
     pub(crate) async fn follow(&self, stream: &str, from: u64) -> Result<BoxStream<'static, Result<Item, String>>, String> {
         self.answered(self.port.follow(stream, from)).await
-    }
-
-    pub(crate) async fn keys(&self, bucket: &str) -> Result<Vec<String>, String> {
-        self.answered(self.port.keys(bucket)).await
     }
 
     pub(crate) async fn upload(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, String> {

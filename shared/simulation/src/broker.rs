@@ -98,17 +98,13 @@ impl Streams {
 
     pub(crate) fn next(&self, stream: &str, subject: &str, from: u64) -> Option<Item> {
         let stream = self.0.get(stream)?;
+        if let Some(prefix) = subject.strip_suffix('>') {
+            let behind = stream.items.partition_point(|item| item.seq < from);
+            return stream.items.get(behind..)?.iter().find(|item| item.subject.starts_with(prefix)).cloned();
+        }
         let places = stream.on.get(subject)?;
         let behind = places.partition_point(|place| stream.items.get(*place).is_some_and(|item| item.seq < from));
         stream.items.get(*places.get(behind)?).cloned()
-    }
-
-    pub(crate) fn keys(&self, bucket: &str) -> Vec<String> {
-        let prefix = format!("$KV.{bucket}.");
-        let Some(stream) = self.0.get(&format!("KV_{bucket}")) else { return Vec::new() };
-        let mut keys: Vec<String> = stream.on.keys().filter_map(|subject| subject.strip_prefix(&prefix)).map(str::to_owned).collect();
-        keys.sort();
-        keys
     }
 
     /// Where the end of a stream is told.

@@ -308,10 +308,6 @@ impl Port for Wire {
         })
     }
 
-    fn keys<'a>(&'a self, bucket: &'a str) -> Asked<'a, Vec<String>> {
-        Box::pin(self.ask("keys", move |state| Ok(state.streams.keys(bucket))))
-    }
-
     fn upload<'a>(&'a self, _name: &'a str, _most: u64) -> Asked<'a, Option<Vec<u8>>> {
         Box::pin(self.ask("upload", |_| Ok(None)))
     }

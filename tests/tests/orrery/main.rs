@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod anonymous;
+mod both_engines;
 mod cancelled_gate;
 mod clock;
+mod command_line;
 mod crash;
 mod database_away;
 mod database_harmed;
@@ -20,6 +22,7 @@ mod main_job_rest;
 mod on_the_engine;
 mod plans;
 mod rejections;
+mod small_machines;
 mod small_stacks;
 mod two_executors;
 mod uploads;

@@ -18,7 +18,7 @@ const PARTS: [&str; 7] = ["commands", "backlog", "planning", "services-1", "serv
 
 const HEAD: &str = "# What Orrery costs\n\nWritten by `cargo xtask bench`. The median of interleaved runs, and in brackets the quickest and the slowest.\n\n\
     Orrery's time from RUNNING to the last effect is taken from the command's own steps: reading the definition, looking at the engine, planning, and every step \
-    written ahead. Its time from POST to DONE has the queue, the gates (a container without a health check must stay up for half a second) and the read model in it. \
+    written ahead. Its time from POST to DONE has the queue, the gates (a container without a health check must stay up for half a second) and the read model in it. Where one has changed, the last effect is that the old container goes, which waits for the gate of the new one. \
     Compose's time is that of `docker compose up -d`. The bare calls make the network and the same containers, as many side by side as Orrery does.\n";
 
 /// Measure what Orrery costs, and write it to docs/bench.md.
@@ -81,9 +81,6 @@ impl Bench {
             cargo::build(&["--all-targets"])?;
             return Ok(folders::target().join("debug"));
         }
-        let mut build = cargo::cargo();
-        build.args(["build", "--workspace", "--exclude", "orrery-frontend", "--bins", "--release"]);
-        shell::loud(&mut build).context("the programs could not be built")?;
-        Ok(folders::target().join("release"))
+        cargo::build_released()
     }
 }

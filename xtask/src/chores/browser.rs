@@ -1,16 +1,17 @@
-//! The page in a real Chromium, in front of an installation of its own in a folder of its own: its tests, by Node's test
-//! runner, and its pictures.
+//! The page in a real Chromium, in front of an installation of its own in a folder of its own, with a libvirtd of its own: its
+//! tests, by Node's test runner, and its pictures.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use orrery_test_libvirt::Libvirtd;
 
 use super::test::{Tally, tallied};
 use crate::folders::{self, Data};
 use crate::free_port::free_port;
 use crate::shell;
-use crate::tools::{browser, cargo, npm};
+use crate::tools::{browser, cargo, libvirt, npm};
 
 /// Runs the tests of the page.
 pub(crate) fn run() -> Result<Tally> {
@@ -22,6 +23,12 @@ pub(super) struct Installation {
     data: Data,
     listen: String,
     chromium: PathBuf,
+    libvirt: Libvirtd,
+}
+
+/// Tells a program where the libvirtd is.
+fn told<'a>(libvirt: &Libvirtd, command: &'a mut Command) -> &'a mut Command {
+    command.env("ORRERY_LIBVIRT_URI", libvirt.vm()).env("ORRERY_LIBVIRT_LXC_URI", libvirt.container())
 }
 
 impl Installation {
@@ -31,7 +38,9 @@ impl Installation {
         let chromium = browser::find_or_install()?;
         let folder = tempfile::Builder::new().prefix("orrery-browser-").tempdir_in("/var/tmp")?;
         let listen = format!("127.0.0.1:{}", free_port());
-        let installation = Self { data: Data::at(folder.path()), listen, chromium };
+        libvirt::find_or_install()?;
+        let libvirt = Libvirtd::start()?.warmed()?;
+        let installation = Self { data: Data::at(folder.path()), listen, chromium, libvirt };
         installation.xtask(&["up", "--detach", "--no-build"])?;
         let outcome = used(&installation);
         installation.xtask(&["down"])?;
@@ -53,11 +62,14 @@ impl Installation {
             .env("ORRERY_TOKEN", secret("admin.token")?)
             .env("ORRERY_CHROMIUM", &self.chromium)
             .env("ORRERY_XTASK", program());
+        told(&self.libvirt, &mut command);
         Ok(command)
     }
 
     fn xtask(&self, arguments: &[&str]) -> Result<()> {
-        shell::loud(shell::command(program()).args(arguments).env("ORRERY_DATA_DIR", self.data.root()).env("ORRERY_LISTEN", &self.listen))
+        let mut command = shell::command(program());
+        command.args(arguments).env("ORRERY_DATA_DIR", self.data.root()).env("ORRERY_LISTEN", &self.listen);
+        shell::loud(told(&self.libvirt, &mut command))
     }
 }
 

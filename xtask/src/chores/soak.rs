@@ -2,6 +2,7 @@
 //! came to is written to `docs/soak.md`.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -22,6 +23,9 @@ pub(crate) struct Soak {
     /// Where all chance comes from; drawn from the clock where it is not given.
     #[arg(long)]
     seed: Option<u64>,
+    /// With the services as they are released: for sweeps that say how fast something is.
+    #[arg(long)]
+    release: bool,
 }
 
 /// A test that does more when it is told to, and says in lines that begin with its name what it did.
@@ -129,11 +133,12 @@ impl Soak {
         let nextest = cargo::nextest()?;
         test_programs::find_or_install()?;
         cargo::build(&["--all-targets"])?;
+        let programs = if self.release { Some(cargo::build_released()?) } else { None };
         let seed = self.seed.unwrap_or_else(fresh_seed);
         let wanted = |sweep: &&Sweep| self.sweep.as_deref().is_none_or(|name| name == sweep.name);
         ensure!(SWEEPS.iter().any(|sweep| wanted(&sweep)), "there is no such sweep: {}", SWEEPS.map(|sweep| sweep.name).join(", "));
         for sweep in SWEEPS.iter().filter(wanted) {
-            let section = sweep.run(&nextest, &tools, seed)?;
+            let section = sweep.run(&nextest, &tools, seed, programs.as_deref())?;
             write_report(sweep.name, &section)?;
         }
         Ok(())
@@ -158,7 +163,7 @@ fn write_report(name: &str, section: &str) -> Result<()> {
 }
 
 impl Sweep {
-    fn run(&self, nextest: &std::path::Path, tools: &Tools, seed: u64) -> Result<String> {
+    fn run(&self, nextest: &Path, tools: &Tools, seed: u64, programs: Option<&Path>) -> Result<String> {
         say::step("soak", &format!("{}, from seed {seed}", self.name));
         let began = Instant::now();
         let mut command = shell::command(nextest);
@@ -171,6 +176,9 @@ impl Sweep {
             .env("ORRERY_SEED", seed.to_string())
             .env("ORRERY_NATS_SERVER", &tools.nats_server)
             .stderr(Stdio::inherit());
+        if let Some(programs) = programs {
+            command.env("ORRERY_PROGRAMS", programs);
+        }
         let output = command.output().with_context(|| format!("cannot run {}", nextest.display()))?;
         let text = String::from_utf8_lossy(&output.stdout);
         print!("{text}");
@@ -181,7 +189,8 @@ impl Sweep {
         let said: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(mark.as_str())).collect();
         ensure!(!said.is_empty(), "the sweep {} says nothing", self.name);
         say::done("soak", self.name, began);
-        Ok(self.section(&format!("Seeds from {seed} on.\n\n```\n{}\n```", said.join("\n"))))
+        let profile = if programs.is_some() { " The services were built with the release profile." } else { "" };
+        Ok(self.section(&format!("Seeds from {seed} on.{profile}\n\n```\n{}\n```", said.join("\n"))))
     }
 
     fn section(&self, said: &str) -> String {

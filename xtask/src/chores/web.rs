@@ -15,10 +15,11 @@ use crate::shell;
 use crate::tools::{cargo, npm, wasm, wasm_bindgen, wasm_split};
 
 /// What goes in.
-const INPUTS: [&str; 8] = [
+const INPUTS: [&str; 9] = [
     "frontend",
     "shared/contracts",
     "shared/compose",
+    "shared/machine",
     "examples",
     "Cargo.toml",
     "Cargo.lock",

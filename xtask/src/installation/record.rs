@@ -13,7 +13,7 @@ use crate::folders::{Data, write_private};
 use crate::processes::Identity;
 
 /// Settings that a later `restart` takes over, if it is not told otherwise.
-const KEPT: [&str; 17] = [
+const KEPT: [&str; 20] = [
     "ORRERY_LISTEN",
     "ORRERY_HOST",
     "ORRERY_ENGINES",
@@ -28,6 +28,9 @@ const KEPT: [&str; 17] = [
     "ORRERY_NATS_CA",
     "ORRERY_BEHIND_TLS",
     "ORRERY_NATS_SERVER",
+    "ORRERY_LIBVIRT_URI",
+    "ORRERY_LIBVIRT_LXC_URI",
+    "ORRERY_LIBVIRT_POOL_DIR",
     "DOCKER_HOST",
     "DOCKER_CERT_PATH",
     "DOCKER_TLS_VERIFY",

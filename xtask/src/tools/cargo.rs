@@ -54,6 +54,14 @@ pub(crate) fn nextest() -> Result<PathBuf> {
     find_or_install("cargo-nextest", VERSION)
 }
 
+/// Builds all programs as they are released, and says in which folder they are.
+pub(crate) fn build_released() -> Result<PathBuf> {
+    let mut build = cargo();
+    build.args(["build", "--workspace", "--exclude", "orrery-frontend", "--bins", "--release"]);
+    shell::loud(&mut build).context("the programs could not be built")?;
+    Ok(folders::target().join("release"))
+}
+
 /// Builds all programs, and says in which folder they are.
 ///
 /// Always the whole workspace: a part of it would choose other features for what it shares with the rest, and build it

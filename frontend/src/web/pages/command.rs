@@ -32,6 +32,7 @@ pub(crate) fn CommandPage(id: String) -> impl IntoView {
                 <span class="quiet num">"number " {words::count(command.seq)}</span>
                 <div class="push">
                     {command.stack_id.map(|id| view! { <a class="btn" href=Route::stack(id.to_string()).path()>"Open the stack"</a> })}
+                    {command.machine_id.map(|id| view! { <a class="btn" href=Route::machine(id.to_string()).path()>"Open the machine"</a> })}
                     {(command.status != CommandStatus::Failed).then(|| view! { <CommandButtons command/> })}
                 </div>
             })}

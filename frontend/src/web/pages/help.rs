@@ -5,14 +5,15 @@ use leptos::prelude::*;
 use crate::web::js;
 use crate::web::parts::PageHead;
 
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 10] = [
     ("Ctrl K  or  /", "Find anything, do anything"),
     ("g  h", "Home"),
     ("g  s", "Stacks"),
+    ("g  m", "Machines"),
     ("g  q", "Queue"),
     ("g  n", "New stack"),
     ("?", "This page"),
-    ("Ctrl S", "In the editor of a stack: save a version"),
+    ("Ctrl S", "In the editor of a stack or machine: save a version"),
     ("Ctrl F", "In the editor: find and replace"),
     ("Esc, then Tab", "In the editor: leave it by keyboard"),
 ];
@@ -38,7 +39,7 @@ pub(crate) fn Help() -> impl IntoView {
         <PageHead title="Help"/>
         <div class="card pad"><div class="prose">
             <h2>"How it works"</h2>
-            <p>"Everything that changes something is a command on one queue, and one command runs at a time, in order. A stack is changed by making a new version of its files and applying it; versions never change, and any of them can be rolled back to. An apply makes the new containers first and keeps the old ones until the new ones are well: when it fails, what ran before runs on."</p>
+            <p>"Everything that changes something is a command on one queue, and one command runs at a time, in order. A stack or machine is changed by making a new version of its files and applying it; versions never change, and any of them can be rolled back to. An apply of a stack makes the new containers first and keeps the old ones until the new ones are well: when it fails, what ran before runs on."</p>
             <p>"A command that fails holds the queue until somebody retries or cancels it. The banner on top says which one, and why."</p>
             <h2>"Keys"</h2>
             <dl class="keys">{KEYS.into_iter().map(key).collect_view()}</dl>

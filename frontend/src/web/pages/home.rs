@@ -1,23 +1,35 @@
 //! Home: what runs, what wants attention, what the queue does, what happened lately.
 
+mod machines_tile;
+mod under_way;
+
+pub(crate) use machines_tile::MachinesTile;
+pub(crate) use under_way::{Next, Running};
+
 use leptos::prelude::*;
 use orrery_contracts::rest::{Command, Host, Stack};
-use orrery_contracts::{StackStatus, Status as CommandStatus};
+use orrery_contracts::{MachineStatus, StackStatus, Status as CommandStatus};
 
-use crate::progress::Progress;
-use crate::route::{Route, StackTab};
+use crate::feed::Glance;
+use crate::route::{Route, Tab};
 use crate::web::clock;
 use crate::web::later::{Later, later};
 use crate::web::live::live;
 use crate::web::nav::stack_path;
-use crate::web::parts::{CommandButtons, CommandName, CommandWord, PageHead, Status};
+use crate::web::parts::{PageHead, Status};
 use crate::words::{self, Tone};
 
 #[component]
 pub(crate) fn Home() -> impl IntoView {
     let live = live();
     let host = move || live.hosts.with(|hosts| hosts.first().map_or_else(|| "Home".to_owned(), |host| host.name.clone()));
-    let none = Memo::new(move |_| live.loaded.get() && live.known.with(|known| known.stacks.is_empty() && known.commands.is_empty()));
+    let none = Memo::new(move |_| {
+        live.loaded.get() && live.known.with(|known| known.stacks.is_empty() && known.machines.is_empty() && known.commands.is_empty())
+    });
+    // What is under way comes with the second module.
+    let open =
+        move |running: bool| live.known.with(|known| known.open().any(|command| (command.status == CommandStatus::Running) == running));
+    let (running, waiting) = (Memo::new(move |_| open(true)), Memo::new(move |_| open(false)));
     view! {
         <PageHead title=Signal::derive(host)>
             <span class="quiet">{move || live.hosts.with(|hosts| engines(hosts))}</span>
@@ -29,9 +41,9 @@ pub(crate) fn Home() -> impl IntoView {
             view! {
                 <div class="pile">
                     <Tiles/>
-                    <Running/>
+                    {move || running.get().then(|| later(|| Later::Running))}
                     <div class="cols">
-                        <div class="pile"><Attention/><Next/><Runs/></div>
+                        <div class="pile"><Attention/>{move || waiting.get().then(|| later(|| Later::Next))}<Runs/></div>
                         <Lately/>
                     </div>
                 </div>
@@ -46,7 +58,8 @@ fn engines(hosts: &[Host]) -> String {
             "docker" => "Docker",
             other => other,
         };
-        host.engine_version.as_ref().map(|version| format!("{name} {version}"))
+        let how = host.accelerator.as_deref().and_then(words::accelerator).map(|how| format!(", {how}"));
+        host.engine_version.as_ref().map(|version| format!("{name} {version}{}", how.unwrap_or_default()))
     };
     hosts.iter().filter_map(one).collect::<Vec<_>>().join(" · ")
 }
@@ -64,6 +77,8 @@ fn Tiles() -> impl IntoView {
                 .fold((0, 0), |(running, total), stack| (running + stack.services.running, total + stack.services.total))
         })
     };
+    // Of machines the first module knows only that there are some.
+    let machines = Memo::new(move |_| live.known.with(|known| !known.machines.is_empty()));
     let open = Memo::new(move |_| live.known.with(|known| (known.open().next().map(|head| head.status), known.open().count())));
     let queue_word = move || match open.get() {
         (None, _) => (Tone::Ok, "idle"),
@@ -96,6 +111,7 @@ fn Tiles() -> impl IntoView {
                 {move || { let (running, total) = services(); let tone = if running == total { Tone::Ok } else { Tone::Warn };
                     view! { <Status tone=tone word=if running == total { "running".to_owned() } else { format!("{} not running", total.saturating_sub(running)) }/> } }}
             </a>
+            {move || machines.get().then(|| later(|| Later::MachinesTile))}
             <a class="card tile" href="/queue">
                 <span class="quiet">"Queue"</span>
                 <div class="big">{move || open.get().1}" "<small>"open"</small></div>
@@ -111,6 +127,21 @@ fn Tiles() -> impl IntoView {
                 }}
             </section>
         </div>
+    }
+}
+
+/// What is wrong with a machine, in words; nothing when it is as it should be.
+const fn machine_trouble(status: MachineStatus) -> Option<&'static str> {
+    match status {
+        MachineStatus::Failed => Some("its last command failed and was not dealt with"),
+        MachineStatus::Degraded => Some("it should run, and does not"),
+        MachineStatus::Drifted => Some("it differs from its version"),
+        MachineStatus::Created
+        | MachineStatus::Deploying
+        | MachineStatus::Running
+        | MachineStatus::Stopped
+        | MachineStatus::Suspended
+        | MachineStatus::Deleting => None,
     }
 }
 
@@ -130,25 +161,64 @@ fn trouble(stack: &Stack) -> Option<String> {
     }
 }
 
+/// What wants attention, and the ways out.
+#[derive(Clone, PartialEq)]
+struct Wanting {
+    state: (Tone, &'static str),
+    name: String,
+    path: String,
+    why: String,
+    /// Where the plan is that makes it as its version says.
+    repair: Option<String>,
+    logs: Option<String>,
+}
+
+impl Wanting {
+    fn stack(stack: Stack) -> Option<Self> {
+        let why = trouble(&stack)?;
+        let id = stack.id.to_string();
+        let repair = stack.current_version.filter(|_| stack.status == StackStatus::Drifted);
+        Some(Self {
+            state: words::stack_status(stack.status),
+            why,
+            repair: repair.map(|version| stack_path(&id, Tab::Plan(version))),
+            logs: Some(stack_path(&id, Tab::Logs)),
+            path: Route::stack(id).path(),
+            name: stack.name,
+        })
+    }
+
+    fn machine(machine: Glance) -> Option<Self> {
+        let why = machine_trouble(machine.status)?.to_owned();
+        let id = machine.id.to_string();
+        let repair = machine.current_version.filter(|_| machine.status == MachineStatus::Drifted);
+        Some(Self {
+            state: words::machine_status(machine.status),
+            why,
+            repair: repair.map(|version| Route::Machine(id.clone(), Tab::Plan(version)).path()),
+            logs: None,
+            path: Route::machine(id).path(),
+            name: machine.name,
+        })
+    }
+}
+
 #[component]
 fn Attention() -> impl IntoView {
     let live = live();
     let list = Memo::new(move |_| {
-        let stacks = live.known.with(|known| known.by_name());
-        stacks.into_iter().filter_map(|stack| trouble(&stack).map(|why| (stack, why))).collect::<Vec<_>>()
+        let (stacks, machines) = live.known.with(|known| (known.by_name(), known.glances()));
+        stacks.into_iter().filter_map(Wanting::stack).chain(machines.into_iter().filter_map(Wanting::machine)).collect::<Vec<_>>()
     });
-    let row = |(stack, why): (Stack, String)| {
-        let (tone, word) = words::stack_status(stack.status);
-        let id = stack.id.to_string();
-        let repair = stack.current_version.filter(|_| stack.status == StackStatus::Drifted);
-        let repair = repair.map(|version| stack_path(&id, StackTab::Plan(version)));
+    let row = |wanting: Wanting| {
+        let (tone, word) = wanting.state;
         view! {
             <tr>
                 <td><Status tone=tone word=word/></td>
-                <td class="grow"><a class="name" href=Route::stack(id.clone()).path()>{stack.name}</a> " " <span class="quiet">{why}</span></td>
+                <td class="grow"><a class="name" href=wanting.path>{wanting.name}</a> " " <span class="quiet">{wanting.why}</span></td>
                 <td class="end">
-                    {repair.map(|path| view! { <a class="btn small" href=path>"Repair"</a> " " })}
-                    <a class="btn small" href=stack_path(&id, StackTab::Logs)>"Logs"</a>
+                    {wanting.repair.map(|path| view! { <a class="btn small" href=path>"Repair"</a> " " })}
+                    {wanting.logs.map(|path| view! { <a class="btn small" href=path>"Logs"</a> })}
                 </td>
             </tr>
         }
@@ -161,7 +231,7 @@ fn Attention() -> impl IntoView {
             } else {
                 view! {
                     <div class="scroll"><table class="cards">
-                        <thead class="seen-by-ear"><tr><th>"State"</th><th>"Stack"</th><th>"Ways out"</th></tr></thead>
+                        <thead class="seen-by-ear"><tr><th>"State"</th><th>"Name"</th><th>"Ways out"</th></tr></thead>
                         <tbody>
                         {list.get().into_iter().map(row).collect_view()}
                     </tbody></table></div>
@@ -183,89 +253,54 @@ pub(super) fn services(stack: &Stack) -> impl IntoView + use<> {
     view! { <span class:warn-text=short>{running}</span><span class="faint">{of}</span> }
 }
 
-/// The stacks, each in a line; the whole list is a page of its own.
+/// Stacks and machines, each in a line; the whole lists are pages of their own.
 #[component]
 fn Runs() -> impl IntoView {
     let live = live();
-    let stacks = Memo::new(move |_| live.known.with(|known| known.by_name()));
-    let some = move || stacks.with(|stacks| stacks.iter().take(12).cloned().collect::<Vec<_>>());
-    let row = |stack: Stack| {
-        let (tone, word) = words::stack_status(stack.status);
-        let none = stack.services.total == 0;
-        view! {
-            <tr>
-                <td class="grow"><a class="name" href=Route::stack(stack.id.to_string()).path()>{stack.name.clone()}</a></td>
-                <td><Status tone=tone word=word/></td>
-                <td class="num" class:wide=none>{services(&stack)}</td>
-                <td class="wide">{stack.current_version.map(|version| view! { <span class="tag brass">"v" {version}</span> })}</td>
-                <td class="wide quiet">{words::shorten(&stack.comment, 40)}</td>
-            </tr>
-        }
+    let all = Memo::new(move |_| live.known.with(|known| (known.by_name(), known.glances())));
+    let line =
+        |name: String, path: String, (tone, word): (Tone, &'static str), services: Option<AnyView>, version: Option<u32>, comment: &str| {
+            let none = services.is_none();
+            view! {
+                <tr>
+                    <td class="grow"><a class="name" href=path>{name}</a></td>
+                    <td><Status tone=tone word=word/></td>
+                    <td class="num" class:wide=none>{services}</td>
+                    <td class="wide">{version.map(|version| view! { <span class="tag brass">"v" {version}</span> })}</td>
+                    <td class="wide quiet">{words::shorten(comment, 40)}</td>
+                </tr>
+            }
+        };
+    let stack = move |stack: &Stack| {
+        let running = (stack.services.total > 0).then(|| services(stack).into_any());
+        let path = Route::stack(stack.id.to_string()).path();
+        line(stack.name.clone(), path, words::stack_status(stack.status), running, stack.current_version, &stack.comment)
     };
+    let machine = move |machine: &Glance| {
+        let path = Route::machine(machine.id.to_string()).path();
+        line(machine.name.clone(), path, words::machine_status(machine.status), None, machine.current_version, &machine.comment)
+    };
+    let lines = move || {
+        all.with(|(stacks, machines)| {
+            let stacks = stacks.iter().take(12).map(stack).collect_view();
+            (stacks, machines.iter().take(12).map(machine).collect_view())
+        })
+    };
+    let machines = move || all.with(|(_, machines)| !machines.is_empty());
     view! {
         <section class="card">
-            <header><h2>"What runs"</h2><span class="push"><a href="/stacks">"All stacks"</a></span></header>
+            <header>
+                <h2>"What runs"</h2>
+                <span class="push">
+                    <a href="/stacks">"All stacks"</a>
+                    {move || machines().then(|| view! { " · " <a href="/machines">"All machines"</a> })}
+                </span>
+            </header>
             <div class="scroll"><table class="cards">
-                <thead class="seen-by-ear"><tr><th>"Stack"</th><th>"State"</th><th>"Services"</th><th class="wide">"Version"</th><th class="wide">"Note"</th></tr></thead>
-                <tbody>{move || some().into_iter().map(row).collect_view()}</tbody>
+                <thead class="seen-by-ear"><tr><th>"Name"</th><th>"State"</th><th>"Services"</th><th class="wide">"Version"</th><th class="wide">"Note"</th></tr></thead>
+                <tbody>{lines}</tbody>
             </table></div>
         </section>
-    }
-}
-
-/// What runs now, with its steps.
-#[component]
-fn Running() -> impl IntoView {
-    let live = live();
-    let running =
-        Memo::new(move |_| live.known.with(|known| known.open().find(|command| command.status == CommandStatus::Running).cloned()));
-    move || {
-        running.get().map(|command| {
-            let progress = Progress::of_command(&command);
-            let who = command.actor.clone().unwrap_or_else(|| command.publisher.clone());
-            view! {
-                <section class="card" aria-label="Running now">
-                    <header>
-                        <h2><CommandName command=command.clone()/></h2>
-                        <span class="quiet">{who} ", " {clock::since(command.started_at.unwrap_or(command.created_at))}</span>
-                        <span class="push"><CommandButtons command/></span>
-                    </header>
-                    {later(move || Later::Steps(progress.clone()))}
-                </section>
-            }
-        })
-    }
-}
-
-/// The next few of the queue.
-#[component]
-fn Next() -> impl IntoView {
-    let live = live();
-    let open = Memo::new(move |_| {
-        live.known
-            .with(|known| known.open().filter(|command| command.status != CommandStatus::Running).take(6).cloned().collect::<Vec<_>>())
-    });
-    move || {
-        let commands = open.get();
-        (!commands.is_empty()).then(|| {
-            view! {
-                <section class="card">
-                    <header><h2>"Next in the queue"</h2><span class="push"><a href="/queue">"All of it"</a></span></header>
-                    <div class="scroll"><table>
-                        <thead class="seen-by-ear"><tr><th>"Number"</th><th>"Command"</th><th>"State"</th><th>"Who"</th></tr></thead>
-                        <tbody>
-                        {commands.into_iter().map(|command| view! {
-                            <tr>
-                                <td class="num faint">{words::count(command.seq)}</td>
-                                <td><CommandName command=command.clone()/></td>
-                                <td><CommandWord command=command.clone()/></td>
-                                <td class="wide">{command.actor.clone().unwrap_or_else(|| command.publisher.clone())}</td>
-                            </tr>
-                        }).collect_view()}
-                    </tbody></table></div>
-                </section>
-            }
-        })
     }
 }
 

@@ -1,8 +1,13 @@
 //! The pages.
 
+mod boxes;
 pub(crate) mod command;
 mod help;
 mod home;
+pub(crate) mod line;
+mod machine;
+mod machines;
+mod new_machine;
 mod new_stack;
 mod nowhere;
 pub(crate) mod queue;
@@ -10,9 +15,13 @@ mod sign_in;
 mod stack;
 mod stacks;
 
+pub(crate) use boxes::BoxesPage;
 pub(crate) use command::CommandPage;
 pub(crate) use help::Help;
-pub(crate) use home::Home;
+pub(crate) use home::{Home, MachinesTile, Next, Running};
+pub(crate) use machine::MachinePage;
+pub(crate) use machines::MachinesPage;
+pub(crate) use new_machine::NewMachinePage;
 pub(crate) use new_stack::NewStackPage;
 pub(crate) use nowhere::Nowhere;
 pub(crate) use queue::QueuePage;

@@ -3,45 +3,31 @@
 use leptos::html;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use orrery_contracts::rest::NewStack;
-use orrery_contracts::{Bundle, FileContent, Name, Status as CommandStatus};
+use orrery_contracts::{Bundle, FileContent};
 
+use super::line::{NewOne, Write};
 use crate::draft::Draft;
-use crate::route::{Route, StackTab};
-use crate::web::actions::{create_stack, ended};
-use crate::web::examples::{Example, NEW, begin_with, examples};
-use crate::web::live::live;
+use crate::route::{Of, Route};
+use crate::web::examples::{Example, begin_with, examples};
+use crate::web::js;
 use crate::web::nav::nav;
-use crate::web::parts::{Bench, BenchState, DryPlan, PageHead, Question, open_archives};
-use crate::web::session::session;
+use crate::web::parts::{PageHead, open_archives};
 use crate::web::toasts::toasts;
-use crate::web::{js, storage};
 use crate::words;
 
 const FIRST_LINES: &str = "services:\n  web:\n    image: \n    ports:\n      - \"8080:80\"\n";
 
 #[component]
 pub(crate) fn NewStackPage() -> impl IntoView {
-    let stored = storage::read(&storage::draft_key(NEW)).and_then(|stored| Draft::restore(0, Bundle::default(), &stored));
-    let (draft, comment) = stored.unwrap_or_else(|| (Draft::of(0, Bundle::default()), String::new()));
-    let draft = RwSignal::new(draft);
-    let comment = RwSignal::new(comment);
-    let name = RwSignal::new(storage::read(&storage::name_key()).unwrap_or_default());
-    Effect::new(move || {
-        storage::write(&storage::draft_key(NEW), draft.with(|draft| comment.with(|comment| draft.store(comment))).as_deref());
-        storage::write(&storage::name_key(), name.with(|name| (!name.is_empty()).then(|| name.clone())).as_deref());
-    });
+    let new = NewOne::take_up(Of::Stack, Draft::of(0, Bundle::default()));
+    let NewOne { draft, name, .. } = new;
     let begun = Memo::new(move |_| draft.with(|draft| !draft.bundle().files.is_empty()));
-    let over_again = move |_| {
-        draft.set(Draft::of(0, Bundle::default()));
-        name.set(String::new());
-        comment.set(String::new());
-    };
+    let over_again = move |_| new.over_again(Draft::of(0, Bundle::default()));
     view! {
         <PageHead title="New stack">
             {move || begun.get().then(|| view! { <div class="push"><button class="btn" on:click=over_again>"Start over"</button></div> })}
         </PageHead>
-        {move || if begun.get() { view! { <Write draft name comment/> }.into_any() } else { view! { <Begin draft name/> }.into_any() }}
+        {move || if begun.get() { view! { <Write new/> }.into_any() } else { view! { <Begin draft name/> }.into_any() }}
     }
 }
 
@@ -141,84 +127,8 @@ pub(crate) fn ExampleLinks() -> impl IntoView {
     let nav = nav();
     let list = examples();
     let begin = Callback::new(move |example: Example| {
-        begin_with(example.bundle(), &example.name);
+        begin_with(Of::Stack, example.bundle(), &example.name);
         nav.go(Route::NewStack);
     });
     view! { <ExampleCards list use_example=begin/> }
-}
-
-/// The files, a name, a note, and the way on.
-#[component]
-fn Write(draft: RwSignal<Draft>, name: RwSignal<String>, comment: RwSignal<String>) -> impl IntoView {
-    let state = BenchState::new(draft, move || name.get());
-    let (live, nav, toasts, me) = (live(), nav(), toasts(), session().name());
-    let busy = RwSignal::new(false);
-    let asked = RwSignal::new(false);
-    let wrong = Memo::new(move |_| {
-        let name = name.get();
-        let taken = live.known.with(|known| known.stacks.values().any(|stack| stack.name == name && stack.owner == me));
-        match name.parse::<Name>() {
-            Err(_) if name.is_empty() => Some("Give it a name.".to_owned()),
-            Err(_) => Some("Use 1 to 63 lower-case letters, digits, “-” and “_”, starting with a letter or digit.".to_owned()),
-            Ok(_) if taken => Some(format!("You have a stack {name} already.")),
-            Ok(_) => None,
-        }
-    });
-    let create = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        asked.set(true);
-        if wrong.with_untracked(Option::is_some) {
-            return js::focus("stack-name");
-        }
-        busy.set(true);
-        let (bundle, name, comment) = (draft.with_untracked(|draft| draft.bundle().clone()), name.get_untracked(), comment.get_untracked());
-        spawn_local(async move {
-            let made = match create_stack(name.clone(), bundle, comment).await {
-                Ok(command) => {
-                    toasts.accepted(&command);
-                    if let Some(id) = command.stack_id.filter(|_| live.waits_behind_another(command.seq)) {
-                        // It is addressable already; the draft stays until it is made.
-                        let _ = busy.try_set(false);
-                        return nav.go(Route::Stack(id.to_string(), StackTab::Overview));
-                    }
-                    ended(live, command).await
-                }
-                Err(fault) => Err(fault),
-            };
-            let _ = busy.try_set(false);
-            match made {
-                Ok(command) if command.status == CommandStatus::Done => {
-                    storage::write(&storage::draft_key(NEW), None);
-                    storage::write(&storage::name_key(), None);
-                    let id = command.stack_id.map_or(name, |id| id.to_string());
-                    nav.go(Route::Stack(id, StackTab::Plan(1)));
-                }
-                Ok(command) => toasts.bad(words::command_reason(&command).unwrap_or_else(|| "The stack was not made.".into())),
-                Err(fault) => toasts.fault(&fault),
-            }
-        });
-    };
-    let question = move || {
-        asked.set(true);
-        let name = name.get_untracked();
-        let bundle = Some(draft.with_untracked(|draft| draft.bundle().clone()));
-        wrong
-            .with_untracked(Option::is_none)
-            .then(|| Question { path: "/plan".into(), body: NewStack { name, bundle, digest: None, comment: None } })
-    };
-    view! {
-            <Bench state>
-                <form class="savebar" on:submit=create>
-                    <input class="input" id="stack-name" aria-label="Name of the stack" placeholder="Name of the stack" bind:value=name autocomplete="off" autocapitalize="none" spellcheck="false"
-                        aria-invalid=move || (asked.get() && wrong.get().is_some()).then_some("true") aria-describedby="name-wrong"/>
-                    <input class="input" aria-label="Note about version 1" placeholder="A note about version 1 (optional)" bind:value=comment autocomplete="off"/>
-                    <span class="bad-text" id="name-wrong" role="alert">{move || wrong.get().filter(|_| asked.get() || !name.with(String::is_empty))}</span>
-                    <span class="push row">
-                        {move || { let n = state.found.with(|found| found.blocking()); (n > 0).then(|| view! { <span class="st bad">{words::plural(n, "problem", "problems")}</span> }) }}
-                        <DryPlan question/>
-                        <button class="btn main" aria-busy=move || busy.get().then_some("true") disabled=move || busy.get()>"Create, then see the plan"</button>
-                    </span>
-                </form>
-            </Bench>
-    }
 }

@@ -1,52 +1,42 @@
 //! One stack: its head with what can be done, its tabs, and what they share.
 
 mod actions;
-mod definition;
 mod delete;
-mod history;
 mod logs;
 mod overview;
-mod plan;
 mod services;
-mod versions;
 
 use std::time::Duration;
 
 use leptos::prelude::*;
-use orrery_contracts::rest::{List, Stack, StackDetail, Version};
+use orrery_contracts::rest::{Stack, StackDetail, Version};
 use orrery_contracts::{Code, StackStatus};
 
-use crate::draft::Draft;
-use crate::route::{Route, StackTab};
+use super::line::{Definition, Head, HistoryTab, Line, LineTabs, PlanTab, VersionsTab, tab_here};
+use crate::route::{Of, Tab as Part};
 use crate::web::live::live;
 use crate::web::load::{Loaded, load};
-use crate::web::nav::nav;
 use crate::web::parts::{FaultNote, PageHead, Status, Waiting};
-use crate::web::storage;
 use crate::words;
 
 /// What the tabs of one stack share.
 #[derive(Clone, Copy)]
 pub(crate) struct This {
-    /// The stack as the address names it.
-    pub(crate) key: StoredValue<String>,
+    pub(crate) line: Line,
     pub(crate) detail: Loaded<StackDetail>,
-    pub(crate) versions: Loaded<List<Version>>,
     pub(crate) stack: Memo<Option<Stack>>,
-    /// Whether there is work on its definition that is not saved.
-    pub(crate) unsaved: RwSignal<usize>,
     /// Whether the question is open that is asked before it goes.
     pub(crate) deleting: RwSignal<bool>,
 }
 
 impl This {
     /// The address of another tab.
-    pub(crate) fn tab(self, tab: StackTab) -> String {
-        Route::Stack(self.key.get_value(), tab).path()
+    pub(crate) fn tab(self, tab: Part) -> String {
+        self.line.tab(tab)
     }
 
     pub(crate) fn version(self, number: u32) -> Option<Version> {
-        self.versions.value.with(|list| list.as_ref().and_then(|list| list.items.iter().find(|version| version.version == number).cloned()))
+        self.line.version(number)
     }
 }
 
@@ -59,24 +49,26 @@ fn share(id: &str) -> This {
     let coded = crate::route::encode(id);
     let detail_path = format!("/stacks/{coded}/status");
     let detail = load::<StackDetail>(move || Some(detail_path.clone()));
-    let versions_path = format!("/stacks/{coded}/versions?limit=500");
-    let versions = load::<List<Version>>(move || Some(versions_path.clone()));
     let stack = Memo::new(move |_| {
         let detail = detail.value.with(|detail| detail.as_ref().map(|detail| detail.stack.clone()))?;
         Some(live.known.with(|known| known.stacks.get(&detail.id).cloned()).unwrap_or(detail))
     });
-    let unsaved = RwSignal::new(0);
-    // The draft lies under the stack's id, whatever it was called in the address.
-    let known = Memo::new(move |_| stack.with(|stack| stack.as_ref().map(|stack| stack.id.to_string())));
-    Effect::new(move || {
-        let stored = known.get().and_then(|id| storage::read(&storage::draft_key(&id)));
-        if stored.is_some_and(|stored| Draft::stored_base(&stored).is_some()) && unsaved.get_untracked() == 0 {
-            unsaved.set(1);
-        }
-    });
-    let this = This { key: StoredValue::new(id.to_owned()), detail, versions, stack, unsaved, deleting: RwSignal::new(false) };
+    let head = Memo::new(move |_| stack.with(|stack| stack.as_ref().map(head_of)));
+    let again = Callback::new(move |()| detail.again());
+    let moved = move || stack.with(|stack| stack.as_ref().map_or(0, |stack| live.versions_of(stack.id)));
+    let this = This { line: Line::new(Of::Stack, id, head, again, moved), detail, stack, deleting: RwSignal::new(false) };
     keep_current(this);
     this
+}
+
+fn head_of(stack: &Stack) -> Head {
+    Head {
+        id: stack.id.to_string(),
+        project: stack.project.clone(),
+        current: stack.current_version,
+        latest: stack.latest_version,
+        command: stack.command,
+    }
 }
 
 /// Loads again when events say that something of this stack has changed: at most once in a third of a second.
@@ -104,19 +96,13 @@ fn keep_current(this: This) {
         }
         now
     });
-    Effect::new(move |before: Option<Option<(u32, u32)>>| {
-        let now = this.stack.get().map(|stack| (live.versions_of(stack.id), stack.latest_version));
-        if before.is_some_and(|before| before.is_some() && before != now) {
-            this.versions.again();
-        }
-        now
-    });
 }
 
 #[component]
 pub(crate) fn StackPage(id: String) -> impl IntoView {
     let this = share(&id);
     provide_context(this);
+    provide_context(this.line);
     let missing = Memo::new(move |_| this.detail.fault.with(|fault| fault.as_ref().and_then(|fault| fault.code()) == Some(Code::NotFound)));
     let there = Memo::new(move |_| this.stack.with(Option::is_some));
     let title =
@@ -126,9 +112,9 @@ pub(crate) fn StackPage(id: String) -> impl IntoView {
             view! { <Missing/> }.into_any()
         } else {
             view! {
-                <PageHead title><Head/></PageHead>
+                <PageHead title><HeadLine/></PageHead>
                 <FaultNote fault=this.detail.fault again=move |()| this.detail.again()/>
-                {move || if there.get() { view! { <Tabs/><Tab/><delete::DeleteDialog/> }.into_any() } else { view! { <div class="card"><Waiting/></div> }.into_any() }}
+                {move || if there.get() { view! { <LineTabs more=vec![("Logs", Part::Logs)]/><Tab/><delete::DeleteDialog/> }.into_any() } else { view! { <div class="card"><Waiting/></div> }.into_any() }}
             }.into_any()
         }}
     }
@@ -144,7 +130,7 @@ fn Missing() -> impl IntoView {
 
 /// The status, the versions that run and wait, and what can be done.
 #[component]
-fn Head() -> impl IntoView {
+fn HeadLine() -> impl IntoView {
     let this = this();
     move || {
         this.stack.get().map(|stack| {
@@ -164,58 +150,16 @@ fn Head() -> impl IntoView {
 }
 
 #[component]
-fn Tabs() -> impl IntoView {
-    let this = this();
-    let nav = nav();
-    let current = Memo::new(move |_| match nav.route.get() {
-        Route::Stack(_, tab) => Some(tab),
-        Route::Home | Route::Stacks | Route::NewStack | Route::Queue | Route::Command(_) | Route::Help | Route::Nowhere(_) => None,
-    });
-    let latest = move || this.stack.with(|stack| stack.as_ref().map_or(1, |stack| stack.latest_version.max(1)));
-    let tab = move |word: &'static str, to: StackTab| {
-        let here = {
-            let to = to.clone();
-            move || current.with(|current| current.as_ref().is_some_and(|current| current.same_tab(&to))).then_some("page")
-        };
-        view! { <a href=this.tab(to) aria-current=here>{word}</a> }
-    };
-    let plan_here = move || current.with(|current| matches!(current, Some(StackTab::Plan(_)))).then_some("page");
-    let definition_here = move || current.with(|current| matches!(current, Some(StackTab::Definition))).then_some("page");
-    view! {
-        <nav class="tabs" aria-label="Parts of this stack">
-            {tab("Overview", StackTab::Overview)}
-            <a href=this.tab(StackTab::Definition) aria-current=definition_here>
-                "Definition" {move || (this.unsaved.get() > 0).then(|| view! { <span class="tag warn">"draft"</span> })}
-            </a>
-            <a href=move || this.tab(StackTab::Plan(latest())) aria-current=plan_here>"Plan"</a>
-            {tab("Versions", StackTab::Versions(None))}
-            {tab("Logs", StackTab::Logs)}
-            {tab("History", StackTab::History)}
-        </nav>
-    }
-}
-
-#[component]
 fn Tab() -> impl IntoView {
-    let nav = nav();
-    let this = this();
-    let tab = Memo::new(move |before: Option<&StackTab>| match nav.route.get() {
-        Route::Stack(id, tab) if id == this.key.get_value() => tab,
-        Route::Stack(..)
-        | Route::Home
-        | Route::Stacks
-        | Route::NewStack
-        | Route::Queue
-        | Route::Command(_)
-        | Route::Help
-        | Route::Nowhere(_) => before.cloned().unwrap_or(StackTab::Overview),
-    });
+    let tab = tab_here(this().line);
     move || match tab.get() {
-        StackTab::Overview => view! { <overview::Overview/> }.into_any(),
-        StackTab::Definition => view! { <definition::Definition/> }.into_any(),
-        StackTab::Plan(version) => view! { <plan::PlanTab version/> }.into_any(),
-        StackTab::Versions(pair) => view! { <versions::VersionsTab pair/> }.into_any(),
-        StackTab::Logs => view! { <logs::LogsTab/> }.into_any(),
-        StackTab::History => view! { <history::HistoryTab/> }.into_any(),
+        Part::Overview => view! { <overview::Overview/> }.into_any(),
+        Part::Definition => view! { <Definition/> }.into_any(),
+        Part::Plan(version) => view! { <PlanTab version/> }.into_any(),
+        Part::Versions(pair) => view! { <VersionsTab pair/> }.into_any(),
+        Part::Logs => view! { <logs::LogsTab/> }.into_any(),
+        // Of machines alone; no address leads here.
+        Part::Console | Part::Screen => ().into_any(),
+        Part::History => view! { <HistoryTab/> }.into_any(),
     }
 }

@@ -2,18 +2,13 @@
 
 use leptos::prelude::*;
 use orrery_contracts::rest::Stack;
-use wasm_bindgen::JsCast;
 
 use crate::route::Route;
+use crate::web::clock;
 use crate::web::live::live;
-use crate::web::parts::{Mark, PageHead, Status, Waiting};
+use crate::web::parts::{Mark, PageHead, Sight, Status, Waiting};
 use crate::web::session::{Door, session};
-use crate::web::{clock, js};
 use crate::words;
-
-/// The height of a row, and how many are kept beyond what is seen.
-const ROW: f64 = 41.0;
-const BEYOND: usize = 15;
 
 #[component]
 pub(crate) fn StacksPage() -> impl IntoView {
@@ -42,14 +37,14 @@ pub(crate) fn StacksPage() -> impl IntoView {
             (_, false, true) => view! {
                 <div class="card empty"><p>"No stack fits “" {move || filter.get()} "”."</p><button class="btn" on:click=move |_| filter.set(String::new())>"Show all"</button></div>
             }.into_any(),
-            (_, false, false) => view! { <StackTable shown/> }.into_any(),
+            (_, false, false) => view! { <Table shown/> }.into_any(),
         }}
     }
 }
 
 /// The rows that are in sight, and blank space for the others.
 #[component]
-fn StackTable(shown: Memo<Vec<Stack>>) -> impl IntoView {
+fn Table(shown: Memo<Vec<Stack>>) -> impl IntoView {
     let session = session();
     let owners = Memo::new(move |_| {
         let me = session.0.with(|door| match door {
@@ -58,42 +53,17 @@ fn StackTable(shown: Memo<Vec<Stack>>) -> impl IntoView {
         });
         shown.with(|shown| shown.iter().any(|stack| stack.owner != me))
     });
-    let body = NodeRef::<leptos::html::Tbody>::new();
-    let first = RwSignal::new(0_usize);
-    let fits = RwSignal::new(60_usize);
-    let measure = move || {
-        let Some(body) = body.get_untracked() else { return };
-        let body: &web_sys::Element = body.unchecked_ref();
-        let height = js::window().inner_height().ok().and_then(|height| height.as_f64()).unwrap_or(800.0);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let (above, seen) = ((-body.get_bounding_client_rect().top() / ROW).max(0.0) as usize, (height / ROW) as usize);
-        let above = above.saturating_sub(BEYOND);
-        if first.get_untracked() != above {
-            first.set(above);
-        }
-        if fits.get_untracked() != seen + 2 * BEYOND {
-            fits.set(seen + 2 * BEYOND);
-        }
-    };
-    let scroll = window_event_listener(leptos::ev::scroll, move |_| measure());
-    on_cleanup(move || scroll.remove());
-    let window = move || {
-        let total = shown.with(Vec::len);
-        let from = first.get().min(total.saturating_sub(1));
-        (from, (from + fits.get()).min(total), total)
-    };
-    #[allow(clippy::cast_precision_loss)]
-    let blank = |rows: usize| format!("{:.0}px", rows as f64 * ROW);
+    let sight = Sight::new(Memo::new(move |_| shown.with(Vec::len)));
     view! {
         <section class="card" aria-label="Stacks"><div class="scroll"><table class="cards">
             <thead><tr><th>"Stack"</th><th>"State"</th><th>"Services"</th><th class="wide">"Version"</th><th class="wide">"Note"</th>{move || owners.get().then(|| view! { <th class="wide">"Owner"</th> })}<th class="wide">"Made"</th></tr></thead>
-            <tbody node_ref=body>
-                <tr class="spacer" aria-hidden="true"><td colspan="7" style:height=move || blank(window().0)></td></tr>
-                <For each=move || { let (from, to, _) = window(); shown.with(|shown| shown.get(from..to).map(<[Stack]>::to_vec).unwrap_or_default()) }
+            <tbody node_ref=sight.body>
+                <tr class="spacer" aria-hidden="true"><td colspan="7" style:height=move || sight.above()></td></tr>
+                <For each=move || shown.with(|shown| sight.of(shown))
                     key=|stack| (stack.id, words::stack_status(stack.status).1, stack.services.running, stack.services.healthy, stack.services.total, stack.current_version, stack.latest_version, stack.drifted) let:stack>
                     <StackRow stack owners/>
                 </For>
-                <tr class="spacer" aria-hidden="true"><td colspan="7" style:height=move || { let (_, to, total) = window(); blank(total - to) }></td></tr>
+                <tr class="spacer" aria-hidden="true"><td colspan="7" style:height=move || sight.below()></td></tr>
             </tbody>
         </table></div></section>
     }

@@ -12,6 +12,7 @@ use orrery_contracts::FileContent;
 
 use crate::check::{Check, definition_file};
 use crate::draft::Draft;
+use crate::route::Of;
 use crate::web::actions::{is_archive, unpack};
 use crate::web::js;
 use crate::web::toasts::toasts;
@@ -30,8 +31,8 @@ pub(crate) struct BenchState {
 }
 
 impl BenchState {
-    /// A bench for a draft; `project` is the stack's name, once it has one.
-    pub(crate) fn new(draft: RwSignal<Draft>, project: impl Fn() -> String + Send + Sync + 'static) -> Self {
+    /// A bench for a draft; `of` says what the files define, `project` what it is called, once it has one.
+    pub(crate) fn new(draft: RwSignal<Draft>, of: Of, project: impl Fn() -> String + Send + Sync + 'static) -> Self {
         let selected = RwSignal::new(draft.with_untracked(|draft| definition_file(draft.bundle())));
         let state = Self {
             draft,
@@ -46,7 +47,7 @@ impl BenchState {
         let latest = StoredValue::new(0_u32);
         let look = move |ticket: u32, draft: Draft, project: String| {
             spawn_local(async move {
-                let told = js::check(draft.bundle(), &project).await;
+                let told = js::check(of, draft.bundle(), &project).await;
                 if latest.try_get_value() != Some(ticket) {
                     return;
                 }

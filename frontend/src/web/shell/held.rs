@@ -8,8 +8,21 @@ use orrery_contracts::rest::Command;
 use crate::route::Route;
 use crate::web::actions::act;
 use crate::web::clock;
+use crate::web::later::{Later, later};
 use crate::web::live::live;
 use crate::words;
+
+/// The place of the banner. What is in it comes with the second module: it is seldom needed.
+#[component]
+pub(super) fn HeldPlace() -> impl IntoView {
+    let live = live();
+    let stands = Memo::new(move |_| {
+        let head = live.known.with(|known| known.open().next().map(|head| head.status));
+        let away = live.queue.with(|queue| queue.as_ref().is_some_and(|queue| queue.executor_away.is_some()));
+        head == Some(CommandStatus::Failed) || head.is_some() && away
+    });
+    move || stands.get().then(|| later(|| Later::Held))
+}
 
 #[component]
 pub(crate) fn HeldBanner() -> impl IntoView {

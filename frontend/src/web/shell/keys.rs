@@ -26,6 +26,7 @@ pub(super) fn listen(palette: RwSignal<bool>) {
         let target = match (going, key.as_str()) {
             (true, "h") => Some(Route::Home),
             (true, "s") => Some(Route::Stacks),
+            (true, "m") => Some(Route::Machines),
             (true, "q") => Some(Route::Queue),
             (true, "n") => Some(Route::NewStack),
             (false, "?") => Some(Route::Help),

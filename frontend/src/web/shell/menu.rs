@@ -10,6 +10,7 @@ use crate::words;
 pub(crate) fn Menu() -> impl IntoView {
     let live = live();
     let stacks = Memo::new(move |_| live.known.with(|known| known.stacks.len()));
+    let machines = Memo::new(move |_| live.known.with(|known| known.machines.len()));
     let open = Memo::new(move |_| live.known.with(|known| known.open().count()));
     let figure = |n: usize| (n > 0).then(|| words::count(n as u64));
     view! {
@@ -17,6 +18,7 @@ pub(crate) fn Menu() -> impl IntoView {
             <div>
                 <Entry path="/" word="Home" icon="M3 8.5 8 4l5 4.5M4.5 7.5V13h7V7.5" count=|| None/>
                 <Entry path="/stacks" word="Stacks" icon="m8 3 5.5 2.8L8 8.6 2.5 5.800 8 3ZM2.500 8.500 8 11.300l5.500-2.800M2.500 11.200 8 14l5.500-2.800" count=move || figure(stacks.get())/>
+                <Entry path="/machines" word="Machines" icon="M2.500 3.500h11v7.500h-11ZM6 13.500h4M8 11v2.500" count=move || figure(machines.get())/>
                 <Entry path="/queue" word="Queue" icon="M3 4h10M3 8h10M3 12h6" count=move || figure(open.get())/>
                 <Entry path="/help" word="Help" icon="M6.200 6.300a1.900 1.900 0 1 1 2.700 1.800c-.600.300-.900.700-.900 1.400M8 11.800v.1" count=|| None/>
             </div>

@@ -8,6 +8,7 @@ mod menu;
 mod palette;
 
 pub(crate) use account::PasswordForm;
+pub(crate) use held::HeldBanner;
 pub(crate) use palette::Find;
 
 use leptos::prelude::*;
@@ -25,6 +26,10 @@ enum Page {
     Stacks,
     NewStack,
     Stack(String),
+    Machines,
+    NewMachine,
+    Machine(String),
+    Boxes,
     Queue,
     Command(String),
     Help,
@@ -37,6 +42,10 @@ fn page(route: &Route) -> Page {
         Route::Stacks => Page::Stacks,
         Route::NewStack => Page::NewStack,
         Route::Stack(id, _) => Page::Stack(id.clone()),
+        Route::Machines => Page::Machines,
+        Route::NewMachine => Page::NewMachine,
+        Route::Machine(id, _) => Page::Machine(id.clone()),
+        Route::Boxes => Page::Boxes,
         Route::Queue => Page::Queue,
         Route::Command(id) => Page::Command(id.clone()),
         Route::Help => Page::Help,
@@ -55,7 +64,7 @@ pub(crate) fn Shell() -> impl IntoView {
     view! {
         <div class="shell">
             <bar::Bar palette/>
-            <div class="held"><held::HeldBanner/></div>
+            <div class="held"><held::HeldPlace/></div>
             <menu::Menu/>
             <main id="main">
                 {move || match page.get() {
@@ -63,6 +72,10 @@ pub(crate) fn Shell() -> impl IntoView {
                     Page::Stacks => later(|| Later::Stacks),
                     Page::NewStack => later(|| Later::NewStack),
                     Page::Stack(id) => later(move || Later::Stack(id.clone())),
+                    Page::Machines => later(|| Later::Machines),
+                    Page::NewMachine => later(|| Later::NewMachine),
+                    Page::Machine(id) => later(move || Later::Machine(id.clone())),
+                    Page::Boxes => later(|| Later::Boxes),
                     Page::Queue => later(|| Later::Queue),
                     Page::Command(id) => later(move || Later::Command(id.clone())),
                     Page::Help => later(|| Later::Help),

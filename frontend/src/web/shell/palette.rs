@@ -1,13 +1,13 @@
-//! Find anything, do anything: pages, stacks, their parts, what can be done with them, and commands, from one field.
+//! Find anything, do anything: pages, stacks and machines, their parts, what can be done with them, and commands, from one field.
 
 use leptos::html;
 use leptos::prelude::*;
-use orrery_contracts::rest::Stack;
-use orrery_contracts::{StackId, StackStatus};
+use orrery_contracts::rest::{Machine, Stack};
+use orrery_contracts::{MachineId, MachineStatus, StackId, StackStatus};
 use wasm_bindgen::JsCast;
 
 use crate::palette::{Entry, Hit, search};
-use crate::route::{Route, StackTab};
+use crate::route::{Route, Tab};
 use crate::web::actions::act;
 use crate::web::later::{Later, later};
 use crate::web::live::{Live, live};
@@ -19,14 +19,18 @@ use crate::words;
 enum Deed {
     Go(Route),
     Stack(StackId, &'static str),
+    Machine(MachineId, &'static str),
 }
 
 fn entries(live: Live) -> Vec<Entry<Deed>> {
     let go = |title: &str, kind, route| Entry { title: title.to_owned(), kind, action: Deed::Go(route) };
     let mut all = vec![
         go("New stack", "do", Route::NewStack),
+        go("New machine", "do", Route::NewMachine),
         go("Home", "page", Route::Home),
         go("Stacks", "page", Route::Stacks),
+        go("Machines", "page", Route::Machines),
+        go("Boxes", "page", Route::Boxes),
         go("Queue", "page", Route::Queue),
         go("Help and keys", "page", Route::Help),
     ];
@@ -34,6 +38,9 @@ fn entries(live: Live) -> Vec<Entry<Deed>> {
         let stacks = known.by_name();
         all.extend(stacks.iter().map(|stack| go(&stack.name, "stack", Route::stack(stack.id.to_string()))));
         all.extend(stacks.iter().flat_map(stack_entries));
+        let machines = known.machines_by_name();
+        all.extend(machines.iter().map(|machine| go(&machine.name, "machine", Route::machine(machine.id.to_string()))));
+        all.extend(machines.iter().flat_map(machine_entries));
         let commands = known.open().chain(known.ended().take(50));
         all.extend(commands.map(|command| {
             go(&format!("{} {}", command.seq, words::command_phrase(command)), "command", Route::Command(command.seq.to_string()))
@@ -47,10 +54,10 @@ fn stack_entries(stack: &Stack) -> Vec<Entry<Deed>> {
     let tab = |title: String, tab| Entry { title, kind: "go", action: Deed::Go(Route::Stack(stack.id.to_string(), tab)) };
     let deed = |title: String, verb| Entry { title, kind: "do", action: Deed::Stack(stack.id, verb) };
     let mut all = vec![
-        tab(format!("Edit {name}"), StackTab::Definition),
-        tab(format!("Logs of {name}"), StackTab::Logs),
-        tab(format!("Versions of {name}"), StackTab::Versions(None)),
-        tab(format!("History of {name}"), StackTab::History),
+        tab(format!("Edit {name}"), Tab::Definition),
+        tab(format!("Logs of {name}"), Tab::Logs),
+        tab(format!("Versions of {name}"), Tab::Versions(None)),
+        tab(format!("History of {name}"), Tab::History),
     ];
     match stack.status {
         StackStatus::Stopped => all.push(deed(format!("Start {name}"), "start")),
@@ -59,6 +66,30 @@ fn stack_entries(stack: &Stack) -> Vec<Entry<Deed>> {
             all.push(deed(format!("Stop {name}"), "stop"));
         }
         StackStatus::Created | StackStatus::Deploying | StackStatus::Failed | StackStatus::Deleting => {}
+    }
+    all
+}
+
+fn machine_entries(machine: &Machine) -> Vec<Entry<Deed>> {
+    let name = &machine.name;
+    let tab = |title: String, tab| Entry { title, kind: "go", action: Deed::Go(Route::Machine(machine.id.to_string(), tab)) };
+    let deed = |title: String, verb| Entry { title, kind: "do", action: Deed::Machine(machine.id, verb) };
+    let mut all = vec![
+        tab(format!("Edit {name}"), Tab::Definition),
+        tab(format!("Versions of {name}"), Tab::Versions(None)),
+        tab(format!("History of {name}"), Tab::History),
+    ];
+    if machine.summary.as_ref().is_some_and(|summary| summary.console) {
+        all.push(tab(format!("Console of {name}"), Tab::Console));
+    }
+    match machine.status {
+        MachineStatus::Stopped => all.push(deed(format!("Start {name}"), "start")),
+        MachineStatus::Suspended => all.push(deed(format!("Resume {name}"), "resume")),
+        MachineStatus::Running | MachineStatus::Drifted => {
+            all.push(deed(format!("Reboot {name}"), "reboot"));
+            all.push(deed(format!("Shut down {name}"), "shutdown"));
+        }
+        MachineStatus::Created | MachineStatus::Deploying | MachineStatus::Degraded | MachineStatus::Failed | MachineStatus::Deleting => {}
     }
     all
 }
@@ -101,6 +132,7 @@ pub(crate) fn Find(open: RwSignal<bool>) -> impl IntoView {
         match deed {
             Deed::Go(route) => nav.go(route),
             Deed::Stack(id, verb) => act.stack(id, verb),
+            Deed::Machine(id, verb) => act.machine(id, verb),
         }
     };
     let keys = move |event: web_sys::KeyboardEvent| {
@@ -128,7 +160,7 @@ pub(crate) fn Find(open: RwSignal<bool>) -> impl IntoView {
         <div class="query">
             <svg width="16" height="16" viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="1.600" aria-hidden="true"><circle cx="7" cy="7" r="4.500"/><path d="m10.500 10.500 3.500 3.500"/></svg>
             <input node_ref=input type="text" role="combobox" aria-expanded="true" aria-controls="find-list" aria-activedescendant=chosen autocomplete="off" spellcheck="false"
-                aria-label="Find" placeholder="A stack, a command, something to do" on:keydown=keys prop:value=move || query.get()
+                aria-label="Find" placeholder="A stack, a machine, a command, something to do" on:keydown=keys prop:value=move || query.get()
                 on:input=move |event| { query.set(event_target_value(&event)); at.set(0); }/>
             <kbd>"Esc"</kbd>
         </div>

@@ -1,9 +1,10 @@
 //! Proof that a request with a cookie comes from the page and not from another site in the same browser.
 //!
 //! Unsafe methods need the header `X-Orrery-CSRF` and an `Origin` of our own; a safe one (an event stream, say) must not
-//! have a foreign `Origin`.
+//! have a foreign `Origin`. A WebSocket is no safe method whatever its first request says, and a browser gives it no headers of the
+//! page's own: it needs an `Origin` of our own.
 
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::{HOST, ORIGIN, UPGRADE};
 use axum::http::{HeaderMap, Method};
 use orrery_contracts::Code;
 
@@ -18,13 +19,14 @@ pub(crate) fn must_be_the_page(method: &Method, headers: &HeaderMap) -> Answer<(
     if let Some(origin) = origin.filter(|origin| !is_own(origin, headers)) {
         return Err(cross_site(format!("the origin {origin} is not this page")));
     }
-    if method.is_safe() {
+    if method.is_safe() && !headers.contains_key(UPGRADE) {
         return Ok(());
     }
     if origin.is_none() {
-        return Err(cross_site("with a cookie, a change needs the Origin that a browser sends; scripts use a token".to_owned()));
+        let detail = "with a cookie, a change or a WebSocket needs the Origin that a browser sends; scripts use a token";
+        return Err(cross_site(detail.to_owned()));
     }
-    if !headers.contains_key(CSRF_HEADER) {
+    if !method.is_safe() && !headers.contains_key(CSRF_HEADER) {
         return Err(cross_site("with a cookie, a change needs the header X-Orrery-CSRF".to_owned()));
     }
     Ok(())
@@ -70,5 +72,13 @@ mod tests {
         assert!(!judged(&Method::POST, &[host, ("origin", "null"), csrf]));
         assert!(judged(&Method::GET, &[host]));
         assert!(!judged(&Method::GET, &[host, foreign]));
+    }
+
+    #[test]
+    fn a_websocket_with_a_cookie_needs_our_own_origin() {
+        let (host, socket) = (("host", "orrery.example"), ("upgrade", "websocket"));
+        assert!(judged(&Method::GET, &[host, socket, ("origin", "https://orrery.example")]));
+        assert!(!judged(&Method::GET, &[host, socket]));
+        assert!(!judged(&Method::GET, &[host, socket, ("origin", "https://orrery.example.evil")]));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_nats::{RequestErrorKind, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt as _;
-use orrery_contracts::rpc::{Answer as Told, INITIAL_CREDIT, StreamControl, StreamFrame};
+use orrery_contracts::rpc::{Answer as Told, INITIAL_CREDIT, Raw, StreamControl, StreamFrame};
 use orrery_contracts::{Code, Engine, subjects};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -63,7 +63,13 @@ impl Broker {
     ///
     /// # Errors
     /// 503 when the broker or the executor is away, or whatever the executor answers first.
-    pub async fn ask_for_frames<Q: Serialize>(&self, engine: Engine, host: &str, verb: &str, question: &Q) -> Answer<Frames> {
+    pub async fn ask_for_frames<Q: Serialize>(
+        &self,
+        executors: &Executors,
+        (engine, host): (Engine, &str),
+        verb: &str,
+        question: &Q,
+    ) -> Answer<Frames> {
         let body = question_bytes(question)?;
         let subject = subjects::rpc(engine, host, verb);
         let deadline = Instant::now() + PATIENCE;
@@ -73,7 +79,11 @@ impl Broker {
             let inbox = client.new_inbox();
             let mut frames = client.subscribe(inbox.clone()).await.map_err(|error| away(&error.to_string()))?;
             client.publish_with_reply(subject.clone(), inbox, body.clone()).await.map_err(|error| away(&error.to_string()))?;
-            match timeout(PATIENCE, frames.next()).await {
+            let first = tokio::select! {
+                first = timeout(THINKING, frames.next()) => first,
+                () = executors.fallen_silent(engine, host) => return Err(nobody(engine, host)),
+            };
+            match first {
                 Ok(Some(first)) if first.status == Some(async_nats::StatusCode::NO_RESPONDERS) => {}
                 Ok(Some(first)) => return Frames::opened(client, frames, &first.payload),
                 Ok(None) => return Err(away("the connection ended")),
@@ -118,7 +128,7 @@ impl Frames {
         match serde_json::from_slice::<StreamFrame>(first) {
             Ok(StreamFrame::Open { control }) => Ok(Self { client, frames, control, owed: 0, told: Instant::now(), ended: false }),
             Ok(StreamFrame::End { problem: Some(problem) }) => Err(Refusal::of(problem)),
-            Ok(StreamFrame::End { problem: None } | StreamFrame::Lines(_)) => {
+            Ok(StreamFrame::End { problem: None } | StreamFrame::Lines(_) | StreamFrame::Bytes(_)) => {
                 Err(Refusal::new(Code::Internal, "the executor's stream does not begin as one"))
             }
             Err(error) => Err(Refusal::internal("reading an executor's stream", &error)),
@@ -143,12 +153,17 @@ impl Frames {
         None
     }
 
+    /// Says something to who sends the frames, where the stream goes both ways.
+    pub async fn say(&self, bytes: Vec<u8>) {
+        self.tell(StreamControl::Bytes(Raw(bytes))).await;
+    }
+
     /// Gives credit for what was read, half a window at a time, and a sign of life every ten seconds.
     async fn pay(&mut self) {
         if self.owed >= INITIAL_CREDIT / 2 || self.told.elapsed() >= SIGN_OF_LIFE {
-            self.told = Instant::now();
-            let credit = std::mem::take(&mut self.owed);
-            self.tell(StreamControl::Credit(credit)).await;
+            self.tell(StreamControl::Credit(self.owed)).await;
+            // Only now: who stops waiting for a frame in the middle of this still owes it.
+            (self.told, self.owed) = (Instant::now(), 0);
         }
     }
 

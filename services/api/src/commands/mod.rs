@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** an answer of 202 means that the broker has the command on its disk.
 
+pub mod boxes;
 pub mod checks;
 pub mod command_cancel;
 pub mod command_retry;

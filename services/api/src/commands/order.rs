@@ -102,8 +102,12 @@ impl Order {
             Some(Versioned::Machine(id)) => (None, Some(id)),
             None => (None, None),
         };
-        let machines = self.kind.as_str().starts_with("machine.");
-        let (stack_name, machine_name) = if machines { (None, Some(about.name)) } else { (Some(about.name), None) };
+        let name = Some(about.name);
+        let (stack_name, machine_name) = match self.kind.as_str().split_once('.') {
+            Some(("machine", _)) => (None, name),
+            Some(("box", _)) => (None, None),
+            Some(_) | None => (name, None),
+        };
         Ok(Accepted(Command {
             id: id.to_string(),
             seq: published.seq,

@@ -298,7 +298,12 @@ impl Row {
             .as_deref()
             .map_or_else(|| self.r#type.as_deref().is_some_and(|kind| kind.starts_with("machine.")), |kind| kind == "machine");
         let name = self.stack_name.or(self.target_name);
-        let (stack_name, machine_name) = if about { (None, name) } else { (name, None) };
+        let boxes = self.r#type.as_deref().is_some_and(|kind| kind.starts_with("box."));
+        let (stack_name, machine_name) = match (boxes, about) {
+            (true, _) => (None, None),
+            (false, true) => (None, name),
+            (false, false) => (name, None),
+        };
         Ok(Command {
             id: self.id,
             seq: sequence(self.seq),

@@ -20,9 +20,10 @@ pub async fn list(State(api): State<Api>, _: Principal) -> Answer<Json<List<Host
 
 /// Every engine of every host, by host and engine.
 pub(crate) async fn all(api: &Api) -> Answer<Vec<Host>> {
-    let rows = sqlx::query!("SELECT host, engine, engine_version, api_version, cpus, memory FROM read.engines ORDER BY host, engine")
-        .fetch_all(&api.database)
-        .await?;
+    let rows =
+        sqlx::query!("SELECT host, engine, engine_version, api_version, cpus, memory, accelerator FROM read.engines ORDER BY host, engine")
+            .fetch_all(&api.database)
+            .await?;
     let mut hosts: Vec<Host> = rows
         .into_iter()
         .map(|row| Host {
@@ -30,6 +31,7 @@ pub(crate) async fn all(api: &Api) -> Answer<Vec<Host>> {
             api_version: Some(row.api_version),
             cpus: Some(small(row.cpus)),
             memory: Some(sequence(row.memory)),
+            accelerator: row.accelerator,
             ..unheard(row.host, row.engine)
         })
         .collect();
@@ -59,6 +61,7 @@ fn unheard(name: String, engine: String) -> Host {
         api_version: None,
         cpus: None,
         memory: None,
+        accelerator: None,
         executor_alive: false,
         engine_ready: false,
         waiting_for: None,

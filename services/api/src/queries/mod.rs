@@ -14,6 +14,7 @@ pub mod machines;
 pub mod named;
 pub mod plans;
 pub mod queue;
+pub mod screenshots;
 pub mod stacks;
 pub mod steps;
 pub mod versions;

@@ -97,7 +97,7 @@ impl Lines {
 }
 
 async fn stream(api: Api, principal: Principal, host: &str, question: &LogsQuestion) -> Answer<Events> {
-    let frames = api.broker.ask_for_frames(Engine::Docker, host, "logs", question).await?;
+    let frames = api.broker.ask_for_frames(&api.executors, (Engine::Docker, host), "logs", question).await?;
     let (inlet, events) = pipe();
     tokio::spawn(tell(api, principal, frames, inlet));
     Ok(events)
@@ -129,7 +129,7 @@ async fn tell(api: Api, principal: Principal, mut frames: Frames, inlet: Inlet) 
                 inlet.put(Event::default().event("end").data("{}")).await;
                 false
             }
-            Some(StreamFrame::Open { .. }) => true,
+            Some(StreamFrame::Open { .. } | StreamFrame::Bytes(_)) => true,
             None => false,
         };
         if !open {

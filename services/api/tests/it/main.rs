@@ -8,6 +8,7 @@ mod bundles;
 mod commands;
 mod contract;
 mod events;
+mod machines;
 mod page;
 mod publishers;
 mod questions;

@@ -19,8 +19,17 @@ pub(crate) struct Points {
 #[derive(Debug)]
 struct Command {
     passed: u64,
-    /// The number of the point that is the last one.
-    dies_at: Option<u64>,
+    /// The point that is the last one.
+    dies_at: Option<Trap>,
+}
+
+/// Where it dies.
+#[derive(Debug)]
+enum Trap {
+    /// At the point of this number.
+    Number(u64),
+    /// At the first point that is told in these words.
+    Words(String),
 }
 
 impl Points {
@@ -31,7 +40,10 @@ impl Points {
     /// A command is taken up. A trap serves once.
     pub(crate) fn begin(&self) {
         let trap = self.folder.join("trap");
-        let dies_at = std::fs::read_to_string(&trap).ok().and_then(|text| text.trim().parse().ok());
+        let dies_at = std::fs::read_to_string(&trap).ok().map(|text| {
+            let text = text.trim();
+            text.parse().map_or_else(|_| Trap::Words(text.to_owned()), Trap::Number)
+        });
         let _ = std::fs::remove_file(trap);
         *self.lock() = Some(Command { passed: 0, dies_at });
     }
@@ -48,7 +60,12 @@ impl Points {
         let Some(command) = command.as_mut() else { return };
         command.passed = command.passed.saturating_add(1);
         self.write("points", what);
-        if command.dies_at == Some(command.passed) {
+        let last = match &command.dies_at {
+            Some(Trap::Number(number)) => *number == command.passed,
+            Some(Trap::Words(words)) => words == what,
+            None => false,
+        };
+        if last {
             self.write("died", what);
             let _ = kill_process(getpid(), Signal::KILL);
             std::process::abort();

@@ -140,10 +140,6 @@ impl Port for Harmed {
         self.port.follow(stream, from)
     }
 
-    fn keys<'a>(&'a self, bucket: &'a str) -> Asked<'a, Vec<String>> {
-        self.port.keys(bucket)
-    }
-
     fn upload<'a>(&'a self, name: &'a str, most: u64) -> Asked<'a, Option<Vec<u8>>> {
         self.port.upload(name, most)
     }

@@ -48,7 +48,7 @@ impl<E: Engine> DockerExecutor<E> {
         };
         self.tell(run, &head, created).await?;
         self.write_version(run, &head, 1, author, draft).await?;
-        self.write_head(&head).await?;
+        self.definitions.write_head(&head).await?;
         Ok(format!("stack {} made with version 1", head.name))
     }
 
@@ -64,7 +64,7 @@ impl<E: Engine> DockerExecutor<E> {
         let number = latest.saturating_add(1);
         self.write_version(run, &head, number, author, draft).await?;
         let head = StackHead { latest: number, command: run.command().seq, ..head };
-        self.write_head(&head).await?;
+        self.definitions.write_head(&head).await?;
         Ok((head, number))
     }
 
@@ -133,7 +133,8 @@ impl<E: Engine> DockerExecutor<E> {
         self.tell(run, &head, StackChange::DesiredChanged { desired: Wanted::Running }).await?;
         let seq = run.command().seq;
         let latest = head.latest.max(ready.version);
-        self.write_head(&StackHead { latest, current: Some(ready.version), desired: Wanted::Running, converged: seq, command: seq, ..head })
+        self.definitions
+            .write_head(&StackHead { latest, current: Some(ready.version), desired: Wanted::Running, converged: seq, command: seq, ..head })
             .await
     }
 
@@ -174,7 +175,7 @@ impl<E: Engine> DockerExecutor<E> {
         .await?;
         if head.current.is_some() {
             self.tell(run, &head, StackChange::DesiredChanged { desired: Wanted::Stopped }).await?;
-            self.write_head(&StackHead { desired: Wanted::Stopped, command: run.command().seq, ..head }).await?;
+            self.definitions.write_head(&StackHead { desired: Wanted::Stopped, command: run.command().seq, ..head }).await?;
         }
         Ok(summary)
     }
@@ -189,7 +190,7 @@ impl<E: Engine> DockerExecutor<E> {
         }
         let stays = self.sweep(&head).await;
         self.tell(run, &head, StackChange::Deleted { volumes }).await?;
-        self.write_head(&StackHead { deleted: true, command: run.command().seq, ..head }).await?;
+        self.definitions.write_head(&StackHead { deleted: true, command: run.command().seq, ..head }).await?;
         Ok([summary].into_iter().chain(stays).collect::<Vec<_>>().join("; "))
     }
 

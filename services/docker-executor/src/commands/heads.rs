@@ -31,23 +31,6 @@ impl<E: Engine> DockerExecutor<E> {
         self.tell(run, head, change).await
     }
 
-    /// Writes a head over what an earlier command or this one wrote. One that a later command wrote says that this run was
-    /// overtaken long ago: commands end in their order.
-    pub(super) async fn write_head(&self, head: &StackHead) -> Result<(), RunError> {
-        let definitions = &self.definitions;
-        loop {
-            let found = told(definitions.patiently(|| definitions.stack_head(head.id)).await)?;
-            if found.as_ref().is_some_and(|found| found.value.command > head.command) {
-                return Err(RunError::Stale);
-            }
-            let over = found.map_or(0, |found| found.revision);
-            match definitions.patiently(|| definitions.put_stack_head(head, over)).await {
-                Err(DefinitionError::Changed { .. }) => {}
-                written => return told(written).map(drop),
-            }
-        }
-    }
-
     /// Tells what became of a stack.
     pub(super) async fn tell(&self, run: &Run, head: &StackHead, change: StackChange) -> Result<(), RunError> {
         let seq = run.command().seq;

@@ -83,6 +83,7 @@ mod tests {
             command: 1,
             version: 1,
             facts: crate::definition::Facts::default(),
+            lacks: Vec::new(),
             state,
             health: Health::None,
             exit_code,

@@ -73,7 +73,11 @@ async fn one<E: Engine, L: Ledger>(
     let Some(spec) = service.containers.iter().find(|spec| spec.number == slot.number) else { return Ok(None) };
     let Some(image) = observed.images.get(&service.image.reference) else { return Err(Halt::Replan) };
     let taken = observed.named(&spec.name).is_some();
-    let name = if slot.current.is_some() || taken { format!("{}{NEW}", spec.name) } else { spec.name.clone() };
+    let name = match &slot.begun {
+        Some(begun) => begun.clone(),
+        None if slot.current.is_some() || taken => format!("{}{NEW}", spec.name),
+        None => spec.name.clone(),
+    };
     let current = slot.current.as_ref().and_then(|id| observed.container(id));
     let new = request(desired, service, spec, &image.id, current, ids, name.clone());
     let effect = site.act(&name, Act::Create(Box::new(new))).await?;

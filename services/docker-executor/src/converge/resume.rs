@@ -41,7 +41,7 @@ fn images(open: &[&StepRecord]) -> BTreeSet<String> {
 fn settle(step: &StepRecord, observed: &Observed, identity: &Identity) -> (StepOutcome, &'static str) {
     let named = observed.named(&step.subject);
     let made = match step.action.as_str() {
-        "container.create" => named.is_some_and(|seen| seen.command == identity.command),
+        "container.create" => named.is_some_and(|seen| seen.command == identity.command && seen.lacks.is_empty()),
         "container.start" => named.is_some_and(|seen| seen.state.is_up()),
         "container.stop" => named.is_none_or(|seen| !seen.state.is_up()),
         "container.remove" => named.is_none(),

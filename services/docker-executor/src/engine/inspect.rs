@@ -24,6 +24,7 @@ pub(crate) fn seen(inspect: ContainerInspectResponse) -> Option<Seen> {
     let label = config.labels.unwrap_or_default();
     let number = |key: &str| label.get(key).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
     let attached: Vec<String> = inspect.network_settings.and_then(|settings| settings.networks).unwrap_or_default().into_keys().collect();
+    let (facts, lacks) = attached_facts(facts_now(&label, &host, inspect.image.as_deref()), &attached);
     Some(Seen {
         id: inspect.id?,
         name: inspect.name.unwrap_or_default().trim_start_matches('/').to_owned(),
@@ -31,7 +32,8 @@ pub(crate) fn seen(inspect: ContainerInspectResponse) -> Option<Seen> {
         number: u32::try_from(number(labels::NUMBER)).unwrap_or_default(),
         command: number(labels::COMMAND),
         version: u32::try_from(number(labels::VERSION)).unwrap_or_default(),
-        facts: facts_now(&label, &host, &attached, inspect.image.as_deref()),
+        facts,
+        lacks,
         health: health(&state),
         exit_code: state.exit_code.unwrap_or_default(),
         state: doing(&state),
@@ -52,6 +54,7 @@ pub(super) fn listed(summary: ContainerSummary) -> Option<Seen> {
     let attached: Vec<String> = summary.network_settings.and_then(|settings| settings.networks).unwrap_or_default().into_keys().collect();
     let status = summary.status.unwrap_or_default();
     let name = summary.names.unwrap_or_default().into_iter().next().unwrap_or_default();
+    let (facts, lacks) = attached_facts(written_facts(&label, summary.image_id.as_deref()), &attached);
     Some(Seen {
         id: summary.id?,
         name: name.trim_start_matches('/').to_owned(),
@@ -59,7 +62,8 @@ pub(super) fn listed(summary: ContainerSummary) -> Option<Seen> {
         number: u32::try_from(number(labels::NUMBER)).unwrap_or_default(),
         command: number(labels::COMMAND),
         version: u32::try_from(number(labels::VERSION)).unwrap_or_default(),
-        facts: attached_facts(written_facts(&label, summary.image_id.as_deref()), &attached),
+        facts,
+        lacks,
         state: listed_state(summary.state),
         health: listed_health(&status),
         exit_code: listed_exit_code(&status),
@@ -109,7 +113,7 @@ fn written_facts(label: &HashMap<String, String>, image_id: Option<&str>) -> Fac
 }
 
 /// The facts of the label, with what the engine says instead where it can differ.
-pub(crate) fn facts_now(label: &HashMap<String, String>, host: &HostConfig, attached: &[String], image_id: Option<&str>) -> Facts {
+pub(crate) fn facts_now(label: &HashMap<String, String>, host: &HostConfig, image_id: Option<&str>) -> Facts {
     let mut known = written_facts(label, image_id);
     for (path, value) in changeable(host) {
         // The engine fills in a swap limit of its own beside a memory limit; it is a difference only where one was asked for.
@@ -120,20 +124,18 @@ pub(crate) fn facts_now(label: &HashMap<String, String>, host: &HostConfig, atta
             None => known.unset(path),
         }
     }
-    attached_facts(known, attached)
+    known
 }
 
-/// Without the networks that it is no longer attached to.
-fn attached_facts(mut known: Facts, attached: &[String]) -> Facts {
-    let detached: Vec<String> = known
-        .under("networks.")
-        .filter(|path| !attached.iter().any(|name| path.strip_prefix("networks.") == Some(name)))
-        .map(str::to_owned)
-        .collect();
-    for path in detached {
-        known.unset(&path);
+/// Without the networks that it is not attached to; and these.
+pub(crate) fn attached_facts(mut known: Facts, attached: &[String]) -> (Facts, Vec<String>) {
+    const NETWORKS: &str = "networks.";
+    let names = known.under(NETWORKS).filter_map(|path| path.strip_prefix(NETWORKS));
+    let lacks: Vec<String> = names.filter(|name| !attached.iter().any(|there| there == name)).map(str::to_owned).collect();
+    for name in &lacks {
+        known.unset(&format!("{NETWORKS}{name}"));
     }
-    known
+    (known, lacks)
 }
 
 /// What the engine can change in place, as it says it now; none where it is not set.

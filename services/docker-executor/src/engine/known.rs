@@ -105,6 +105,7 @@ mod tests {
             command: 1,
             version: 1,
             facts: Facts::default(),
+            lacks: Vec::new(),
             state,
             health: Health::None,
             exit_code: 0,

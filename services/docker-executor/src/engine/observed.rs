@@ -82,6 +82,8 @@ pub struct Seen {
     pub version: u32,
     /// What it was made with, and what the engine says differs from that.
     pub facts: Facts,
+    /// Networks that it was made for and is not attached to: it was cut off, or its making was.
+    pub lacks: Vec<String>,
     /// What it does.
     pub state: State,
     /// What its health check says.

@@ -69,7 +69,7 @@ fn drift(inspect: &ContainerInspectResponse, label: &Labels, name: &str, stack: 
     let host = inspect.host_config.clone().unwrap_or_default();
     let networks = inspect.network_settings.as_ref().and_then(|settings| settings.networks.clone()).unwrap_or_default();
     let attached: Vec<String> = networks.into_keys().collect();
-    let now = inspect::facts_now(label, &host, &attached, inspect.image.as_deref());
+    let (now, _) = inspect::attached_facts(inspect::facts_now(label, &host, inspect.image.as_deref()), &attached);
     let told = |path: &str| facts::is_updatable(path) || path.starts_with("networks.") || path == facts::IMAGE_ID;
     let changes = expected.changes_to(&now).into_iter().filter(|change| told(&change.path));
     changes.map(|change| Drift { path: change.path, expected: change.from, actual: change.to }).collect()

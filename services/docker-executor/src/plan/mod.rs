@@ -96,6 +96,8 @@ pub struct SlotWork {
     pub current: Option<String>,
     /// The container that an earlier run of this command made for this place.
     pub fresh: Option<String>,
+    /// The name of the container whose making an earlier run of this command has begun: it is finished, and no other one made.
+    pub begun: Option<String>,
     /// Why.
     pub reason: String,
     /// The fields that differ.

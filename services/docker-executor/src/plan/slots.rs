@@ -35,6 +35,7 @@ impl Leftovers {
 struct Place<'a> {
     current: Option<&'a Seen>,
     fresh: Option<&'a Seen>,
+    begun: Option<&'a Seen>,
     garbage: Vec<&'a Seen>,
 }
 
@@ -67,7 +68,7 @@ fn settled<'a>(mine: &[&'a Seen], converged: u64) -> Place<'a> {
         (Some(_) | None, canonical) => canonical,
     };
     let garbage = mine.iter().copied().filter(|seen| Some(&seen.id) != current.map(|seen| &seen.id)).collect();
-    Place { current, fresh: None, garbage }
+    Place { current, garbage, ..Place::default() }
 }
 
 /// With a command under way: what it made, and what was in place before it.
@@ -76,9 +77,19 @@ fn under_way<'a>(mine: &[&'a Seen], command: u64, wanted: Option<&ContainerSpec>
     let fresh = mine.iter().find(right).copied();
     let before = |seen: &&&Seen| seen.command != command;
     let current = mine.iter().filter(before).find(|seen| is_old(seen)).or_else(|| mine.iter().find(before)).copied();
-    let taken = |seen: &Seen| [fresh, current].into_iter().flatten().any(|other| other.id == seen.id);
+    let half = |seen: &&&Seen| seen.command == command && wanted.is_some_and(|spec| half_made(seen, spec, observed, desired));
+    let begun = mine.iter().find(half).copied().filter(|_| fresh.is_none());
+    let taken = |seen: &Seen| [fresh, current, begun].into_iter().flatten().any(|other| other.id == seen.id);
     let garbage = mine.iter().copied().filter(|seen| !taken(seen)).collect();
-    Place { current, fresh, garbage }
+    Place { current, fresh, begun, garbage }
+}
+
+/// Whether nothing is wrong with it but that it was not attached to all its networks yet: engines before API 1.44 attach a
+/// new container to one, and to each other one by a call of its own.
+fn half_made(seen: &Seen, spec: &ContainerSpec, observed: &Observed, desired: &Desired) -> bool {
+    let lacking =
+        |change: &FieldChange| change.path.strip_prefix("networks.").is_some_and(|name| seen.lacks.iter().any(|lacks| lacks == name));
+    seen.state == State::Created && !seen.lacks.is_empty() && differences(seen, spec, observed, desired).iter().all(lacking)
 }
 
 /// What commands that broke off left behind in this stack.
@@ -117,7 +128,10 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, circumstances: &Circu
         if let Some(current) = place.fresh.or(place.current).filter(|_| spec.number == 1) {
             first.insert(&spec.service, &current.id);
         }
+        // It is finished where a container is to be made; where none is, it goes like everything that was left over.
+        let unwanted = place.begun.filter(|_| !matches!(work.what, SlotAction::Create | SlotAction::Replace));
         todo.slots.push(work);
+        todo.removals.extend(unwanted.map(|seen| removal(seen, "left over from a command that broke off")));
         todo.removals.extend(place.garbage.iter().map(|seen| removal(seen, "left over from a command that broke off")));
     }
     for ((service, number), mine) in places {
@@ -165,6 +179,7 @@ impl Context<'_> {
             what,
             current: place.current.map(|seen| seen.id.clone()),
             fresh: place.fresh.map(|seen| seen.id.clone()),
+            begun: place.begun.map(|seen| seen.name.clone()),
             reason,
             changes,
         }

@@ -10,12 +10,12 @@ use bollard::container::LogOutput;
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions, LogsOptions};
 use futures::StreamExt;
 use orrery_contracts::rpc::{LogLine, LogsQuestion, StreamFrame};
-use orrery_contracts::{Code, Problem, StackId, Time};
+use orrery_contracts::{Code, Engine, Problem, StackId, Time};
+use orrery_queue::frames::{Closed, Frames};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::stream::{Closed, Frames};
 use crate::commands::DockerExecutor;
 use crate::definition::identity as labels;
 use crate::engine::{ContainerEvent, DockerEngine, EngineError};
@@ -33,7 +33,7 @@ const GATHER: Duration = Duration::from_millis(40);
 
 pub(super) async fn answer(executor: &DockerExecutor, client: &Client, question: Message) {
     let Some(reply) = question.reply else { return };
-    let Ok(mut frames) = Frames::open(client, reply, executor.host()).await else { return };
+    let Ok(mut frames) = Frames::open(client, reply, Engine::Docker, executor.host()).await else { return };
     let asked: LogsQuestion = match orrery_queue::questions::read(&question.payload) {
         Ok(asked) => asked,
         Err(problem) => return frames.end(Some(*problem)).await,

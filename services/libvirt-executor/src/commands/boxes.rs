@@ -53,7 +53,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
     }
 
     pub(super) async fn import(&self, import: Import, run: &Run) -> Result<String, RunError> {
-        let site = Site::new(self.engine.as_ref(), run);
+        let site = Site::new(self.engine.as_ref(), &self.consoles, run);
         site.take_up().await?;
         let mut came = None;
         let got = &mut came;
@@ -107,7 +107,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
     }
 
     pub(super) async fn remove_box(&self, head: BoxHead, run: &Run) -> Result<String, RunError> {
-        let site = Site::new(self.engine.as_ref(), run);
+        let site = Site::new(self.engine.as_ref(), &self.consoles, run);
         site.take_up().await?;
         let act = Act::RemoveVolume { pool: Pool::NAME.to_owned(), name: head.volume.clone() };
         match site.act(&head.volume, act).await {
@@ -174,6 +174,13 @@ async fn rootfs(file: &Path) -> Result<u64, StepFailure> {
     }
 }
 
+/// Why a request failed, down to the first cause, without the address: it may hold a password.
+fn causes(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let all = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// Fetches an address into a file, going on where an earlier try ended.
 async fn download(url: &str, file: &Path, handle: &StepHandle) -> Result<(), StepFailure> {
     let failed = |what: String| StepFailure::new("download", what);
@@ -182,6 +189,8 @@ async fn download(url: &str, file: &Path, handle: &StepHandle) -> Result<(), Ste
     let have = out.metadata().await.map_err(io)?.len();
     let client = reqwest::Client::builder()
         .connect_timeout(std::time::Duration::from_secs(20))
+        // A server that says nothing for so long has gone. With a checksum, the next try goes on where this one ended.
+        .read_timeout(std::time::Duration::from_secs(60))
         .build()
         .map_err(|error| failed(error.to_string()))?;
     let shown = without_secrets(url);
@@ -189,7 +198,7 @@ async fn download(url: &str, file: &Path, handle: &StepHandle) -> Result<(), Ste
     if have > 0 {
         request = request.header(reqwest::header::RANGE, format!("bytes={have}-"));
     }
-    let answer = request.send().await.map_err(|error| failed(format!("{shown} cannot be fetched: {}", error.without_url())))?;
+    let answer = request.send().await.map_err(|error| failed(format!("{shown} cannot be fetched: {}", causes(error))))?;
     let status = answer.status();
     let mut done = have;
     if status == reqwest::StatusCode::RANGE_NOT_SATISFIABLE {
@@ -206,7 +215,7 @@ async fn download(url: &str, file: &Path, handle: &StepHandle) -> Result<(), Ste
     let mut told = done;
     let mut body = answer.bytes_stream();
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| failed(format!("{shown} broke off after {done} bytes: {}", error.without_url())))?;
+        let chunk = chunk.map_err(|error| failed(format!("{shown} broke off after {done} bytes: {}", causes(error))))?;
         out.write_all(&chunk).await.map_err(io)?;
         done = done.saturating_add(u64::try_from(chunk.len()).unwrap_or_default());
         if done.saturating_sub(told) >= TELL_EVERY {

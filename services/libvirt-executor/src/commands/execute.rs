@@ -16,7 +16,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
     pub(super) async fn execute_machine(&self, job: MachineJob, run: &Run) -> Result<String, RunError> {
         let MachineJob { head, actor, task } = job;
         let identity = self.whose(&head, run).await?;
-        let site = Site::new(self.engine.as_ref(), run);
+        let site = Site::new(self.engine.as_ref(), &self.consoles, run);
         match task {
             Task::Create(draft) => self.create(run, head, &actor, &draft).await,
             Task::Version(draft) => {
@@ -50,7 +50,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             }
             Task::Revert { name } => {
                 let summary = lifecycle::revert(&site, &identity, &name).await?;
-                let seen = lifecycle::look(&site, &identity).await?;
+                let seen = lifecycle::found(&site, &identity).await?;
                 self.changed.notify_one();
                 self.follow(run, head, seen.as_ref()).await.map(|()| summary)
             }
@@ -62,8 +62,9 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             Task::Delete { disks, grace } => {
                 let summary = lifecycle::delete(&site, &identity, grace, disks).await?;
                 self.close_doors().await;
+                self.consoles.forget(head.id);
                 self.tell(run, &head, MachineChange::Deleted { disks }).await?;
-                self.write_head(&MachineHead { deleted: true, command: run.command().seq, ..head }).await?;
+                self.definitions.write_head(&MachineHead { deleted: true, command: run.command().seq, ..head }).await?;
                 self.changed.notify_one();
                 Ok(summary)
             }
@@ -75,7 +76,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         let (name, owner, domain, host) = (head.name.clone(), head.owner.clone(), head.domain.clone(), head.host.clone());
         self.tell(run, &head, MachineChange::Created { name, owner, domain, host }).await?;
         self.write_version(run, &head, 1, author, draft).await?;
-        self.write_head(&head).await?;
+        self.definitions.write_head(&head).await?;
         Ok(format!("machine {} made with version 1", head.name))
     }
 
@@ -85,15 +86,19 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         let number = told(before.await)?.saturating_add(1);
         self.write_version(run, &head, number, author, draft).await?;
         let head = MachineHead { latest: number, command: seq, ..head };
-        self.write_head(&head).await?;
+        self.definitions.write_head(&head).await?;
         Ok((head, number))
     }
 
     async fn apply(&self, run: &Run, head: MachineHead, ready: Ready) -> Result<String, RunError> {
-        let site = Site::new(self.engine.as_ref(), run);
+        // An earlier run came to the end of it, and could not say so.
+        if head.converged == run.command().seq {
+            return Ok("machine applied".to_owned());
+        }
+        let site = Site::new(self.engine.as_ref(), &self.consoles, run);
         let held = self.in_the_way(&ready.desired, ready.old.as_ref()).await;
         let held = told(held)?;
-        let apply = Apply { desired: &ready.desired, old: ready.old.as_ref(), held: &held };
+        let apply = Apply { desired: &ready.desired, old: ready.old.as_ref(), before: ready.before.as_ref(), held: &held };
         let summary = converge::apply(&site, &apply, || self.open_doors(&site, &ready.desired)).await?;
         // A first run that found nothing to do has changed nothing that anybody must hear of.
         let known = head.current == Some(ready.version) && head.desired == Wanted::Running;
@@ -106,7 +111,9 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         self.tell(run, &head, MachineChange::DesiredChanged { desired: Wanted::Running }).await?;
         let latest = head.latest.max(ready.version);
         let current = Some(ready.version);
-        self.write_head(&MachineHead { latest, current, desired: Wanted::Running, converged: seq, command: seq, ..head }).await?;
+        self.definitions
+            .write_head(&MachineHead { latest, current, desired: Wanted::Running, converged: seq, command: seq, ..head })
+            .await?;
         self.changed.notify_one();
         Ok(summary)
     }
@@ -125,7 +132,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             self.tell(run, &head, MachineChange::HeadMoved { current, machine }).await?;
         }
         self.tell(run, &head, MachineChange::DesiredChanged { desired }).await?;
-        self.write_head(&MachineHead { current, desired, command: seq, ..head }).await
+        self.definitions.write_head(&MachineHead { current, desired, command: seq, ..head }).await
     }
 
     /// The machine runs: the ports of the host lead to it. A port that somebody took meanwhile ends the attempt.
@@ -161,7 +168,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             return Ok(());
         }
         self.tell(run, &head, MachineChange::DesiredChanged { desired }).await?;
-        self.write_head(&MachineHead { desired, command: run.command().seq, ..head }).await
+        self.definitions.write_head(&MachineHead { desired, command: run.command().seq, ..head }).await
     }
 
     async fn whose(&self, head: &MachineHead, run: &Run) -> Result<Identity, RunError> {

@@ -32,41 +32,11 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         self.tell(run, head, change).await
     }
 
-    /// Writes a head over what an earlier command or this one wrote. One that a later command wrote says that this run was
-    /// overtaken long ago: commands end in their order.
-    pub(super) async fn write_head(&self, head: &MachineHead) -> Result<(), RunError> {
-        let definitions = &self.definitions;
-        loop {
-            let found = told(definitions.patiently(|| definitions.machine_head(head.id)).await)?;
-            if found.as_ref().is_some_and(|found| found.value.command > head.command) {
-                return Err(RunError::Stale);
-            }
-            let over = found.map_or(0, |found| found.revision);
-            match definitions.patiently(|| definitions.put_machine_head(head, over)).await {
-                Err(DefinitionError::Changed { .. }) => {}
-                written => return told(written).map(drop),
-            }
-        }
-    }
-
-    /// The same for a box.
+    /// Writes the head of a box, and has it observed.
     pub(super) async fn write_box(&self, head: &BoxHead) -> Result<(), RunError> {
-        let definitions = &self.definitions;
-        loop {
-            let found = told(definitions.patiently(|| definitions.box_head(head.name.as_str())).await)?;
-            if found.as_ref().is_some_and(|found| found.value.command > head.command) {
-                return Err(RunError::Stale);
-            }
-            let over = found.map_or(0, |found| found.revision);
-            match definitions.patiently(|| definitions.put_box_head(head, over)).await {
-                Err(DefinitionError::Changed { .. }) => {}
-                written => {
-                    told(written)?;
-                    self.changed.notify_one();
-                    return Ok(());
-                }
-            }
-        }
+        self.definitions.write_head(head).await?;
+        self.changed.notify_one();
+        Ok(())
     }
 
     /// Tells what became of a machine.

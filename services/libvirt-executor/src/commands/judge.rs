@@ -36,6 +36,10 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             return self.judge_create(command, source, comment).await;
         }
         let head = self.head_of(command).await?;
+        let needs_a_guest = !matches!(action, MachineAction::Versioning(_) | MachineAction::Delete { .. });
+        if needs_a_guest && head.current.is_none() {
+            return Err(never_applied(&head));
+        }
         let task = match action {
             MachineAction::Versioning(versioning) => self.judge_version(command, &head, versioning).await?,
             MachineAction::Start => {
@@ -151,7 +155,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
     }
 
     async fn current(&self, command: &Accepted, head: &MachineHead) -> Result<Ready, JudgeError> {
-        let Some(version) = head.current else { return Err(reject(format!("no version of {} was applied yet", head.name))) };
+        let version = head.current.ok_or_else(|| never_applied(head))?;
         self.version(command, head, version, None).await
     }
 
@@ -170,7 +174,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         bundle.ok_or_else(|| reject(format!("the files of version {version} ({digest}) are missing")))
     }
 
-    /// What a version wants, and what the domain that is there was made for.
+    /// What a version wants, and what there is.
     pub(crate) async fn ready(&self, head: &MachineHead, version: u32, bundle: &Bundle, command: u64) -> Result<Ready, JudgeError> {
         let host = self.host_now().await?;
         let boxes = self.boxes().await?;
@@ -180,7 +184,13 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             reject(faults.into_iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect::<Vec<_>>().join("; "))
         })?;
         let old = self.old(head, &host, &boxes).await?;
-        Ok(Ready { version, desired, old })
+        let made_by_it = old.as_ref().is_some_and(|old| old.identity.command == command);
+        let before = match head.current {
+            Some(current) if made_by_it => self.compiled(head, current, head.converged).await?,
+            None if made_by_it => None,
+            Some(_) | None => old.clone(),
+        };
+        Ok(Ready { version, desired, old, before })
     }
 
     /// What the domain that is there was made for, as its record says.
@@ -307,4 +317,8 @@ pub(super) fn away(error: EngineError) -> JudgeError {
         Class::Wait | Class::Retry | Class::Replan => JudgeError::Transient(error.to_string()),
         Class::Refuse => reject(error.to_string()),
     }
+}
+
+fn never_applied(head: &MachineHead) -> JudgeError {
+    reject(format!("no version of {} was applied yet", head.name))
 }

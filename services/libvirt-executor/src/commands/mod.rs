@@ -15,6 +15,7 @@ use orrery_contracts::{BoxHead, BundleLimits, Digest, MachineHead, Name, Rejecti
 use orrery_queue::definitions::Draft;
 use orrery_queue::{Accepted, Definitions, Executor, JudgeError, Run, RunError};
 
+use crate::console::Consoles;
 use crate::definition::{Desired, Pool};
 use crate::engine::Hypervisor;
 use crate::forward::Keeper;
@@ -36,6 +37,8 @@ pub struct LibvirtExecutor<E> {
     pub(crate) changed: Arc<tokio::sync::Notify>,
     /// The ports of the host that lead to machines.
     pub(crate) keeper: Arc<Keeper>,
+    /// The consoles that somebody looks at.
+    pub(crate) consoles: Arc<Consoles>,
 }
 
 impl<E> Clone for LibvirtExecutor<E> {
@@ -49,6 +52,7 @@ impl<E> Clone for LibvirtExecutor<E> {
             downloads: self.downloads.clone(),
             changed: Arc::clone(&self.changed),
             keeper: Arc::clone(&self.keeper),
+            consoles: Arc::clone(&self.consoles),
         }
     }
 }
@@ -80,11 +84,14 @@ pub struct Import {
     pub(crate) description: String,
 }
 
-/// A version that is to be converged to, and what the domain was made for.
+/// A version that is to be converged to.
 pub(crate) struct Ready {
     pub(crate) version: u32,
     pub(crate) desired: Desired,
+    /// What the domain that is there was made for.
     pub(crate) old: Option<Desired>,
+    /// What it was made for before this command: other than `old` where an earlier run of it has made the domain anew.
+    pub(crate) before: Option<Desired>,
 }
 
 pub(crate) enum Task {

@@ -5,17 +5,14 @@ use std::time::Duration;
 
 use orrery_queue::RunError;
 
-use super::root;
-use super::site::{Halt, Site};
+use super::site::Site;
+use super::{root, unstable};
 use crate::definition::{Identity, Pool, is_of, is_root, is_seed};
 use crate::engine::{Act, DomainRef, Hypervisor, Observed, Scope, Seen, State};
 
-fn run_error(halt: Halt) -> RunError {
-    match halt {
-        Halt::Run(error) => error,
-        Halt::Replan => RunError::failed("unstable", "libvirt has changed meanwhile; try again"),
-    }
-}
+/// Steps of an end that can be taken back, as the step log has them.
+const SHUTDOWN: &str = "machine.shutdown";
+const START: &str = "machine.start";
 
 /// One act on a domain that must be there; `already` says when there is nothing to do.
 async fn one<E: Hypervisor>(
@@ -35,7 +32,7 @@ async fn one<E: Hypervisor>(
     if !seen.state.is_up() && needs_a_guest(&act) {
         return Err(RunError::failed("off", format!("the machine is {}: start it first", seen.state.word())));
     }
-    let effect = site.act(&identity.domain, act).await.map_err(run_error)?;
+    let effect = site.act(&identity.domain, act).await.map_err(unstable)?;
     Ok(std::iter::once(words.to_owned()).chain(effect.warnings).collect::<Vec<_>>().join("; "))
 }
 
@@ -45,9 +42,16 @@ const fn needs_a_guest(act: &Act) -> bool {
 }
 
 /// The machine's domain, when there is one.
-pub(crate) async fn look<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity) -> Result<Option<Seen>, RunError> {
+async fn look<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity) -> Result<Option<Seen>, RunError> {
     let uuid = identity.machine.uuid();
     let observed = site.observe(&Scope { only: Some(uuid), ..Scope::default() }).await?;
+    Ok(observed.domain(uuid).cloned())
+}
+
+/// The same of what was done, where a cancel comes too late.
+pub(crate) async fn found<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity) -> Result<Option<Seen>, RunError> {
+    let uuid = identity.machine.uuid();
+    let observed = site.observe_regardless(&Scope { only: Some(uuid), ..Scope::default() }).await?;
     Ok(observed.domain(uuid).cloned())
 }
 
@@ -85,7 +89,13 @@ pub(crate) async fn snapshot<E: Hypervisor>(
 ) -> Result<String, RunError> {
     let act = |domain| Act::SnapshotCreate { domain, name: name.to_owned(), description: description.to_owned() };
     let there = |seen: &Seen| site.run.run() > 1 && seen.snapshots.iter().any(|snapshot| snapshot.name == name);
-    one(site, identity, act, there, &format!("snapshot {name} made")).await
+    let summary = one(site, identity, act, there, &format!("snapshot {name} made")).await?;
+    // A daemon that dies while the guest stands still for its snapshot leaves it so. One that was suspended stays so ("user").
+    let left = |seen: &Seen| seen.state == State::Paused && matches!(seen.reason, "unknown" | "save" | "snapshot");
+    if let Some(seen) = found(site, identity).await?.filter(left) {
+        site.act_back(&identity.domain, Act::Resume { domain: seen.domain }).await.map_err(unstable)?;
+    }
+    Ok(summary)
 }
 
 /// Has the machine be as it was.
@@ -105,7 +115,7 @@ pub(crate) async fn forget<E: Hypervisor>(site: &Site<'_, E>, identity: &Identit
     one(site, identity, |domain| Act::SnapshotDelete { domain, name: name.to_owned() }, gone, &format!("snapshot {name} forgotten")).await
 }
 
-/// Removes the machine; its disks only when told.
+/// Removes the machine; its disks only when told. Until its domain goes, who cancels has it run again; from there on there is no way back.
 pub(crate) async fn delete<E: Hypervisor>(
     site: &Site<'_, E>,
     identity: &Identity,
@@ -113,16 +123,20 @@ pub(crate) async fn delete<E: Hypervisor>(
     disks: bool,
 ) -> Result<String, RunError> {
     site.take_up().await?;
-    let observed = site.observe(&Scope::all(Pool::NAME)).await?;
-    if let Some(seen) = observed.domain(identity.machine.uuid()) {
-        let domain = seen.domain;
-        if seen.state.is_up() {
-            site.act(&identity.domain, Act::Shutdown { domain, grace }).await.map_err(run_error)?;
+    let goes = goes_already(site);
+    match if goes { found(site, identity).await? } else { look(site, identity).await? } {
+        Some(seen) if goes => {
+            // The host may have started it meanwhile.
+            let domain = seen.domain;
+            site.act_back(&identity.domain, Act::Destroy { domain }).await.map_err(unstable)?;
+            undefine(site, identity, &seen).await?;
         }
-        site.act(&identity.domain, Act::Undefine { domain }).await.map_err(run_error)?;
+        Some(seen) => end(site, identity, &seen, grace).await?,
+        None if goes => {}
+        None => site.run.checkpoint().await?,
     }
-    let released = release(site, identity, &observed).await;
-    released.map_err(run_error)?;
+    let observed = site.observe_regardless(&Scope::all(Pool::NAME)).await?;
+    release(site, identity, &observed).await?;
     let own: Vec<&str> = observed.volumes.iter().map(|volume| volume.name.as_str()).filter(|name| is_of(identity.machine, name)).collect();
     if !disks {
         // The seed is made anew from the definition whenever it is needed.
@@ -136,7 +150,7 @@ pub(crate) async fn delete<E: Hypervisor>(
     for name in &own {
         if is_root(identity.machine, name) {
             let folder = PathBuf::from(Pool::from_env().file(name));
-            site.work("root.remove", name, |_| root::remove(folder)).await?;
+            site.work_back("root.remove", name, |_| root::remove(folder)).await?;
         } else {
             remove_volume(site, name).await?;
         }
@@ -144,17 +158,45 @@ pub(crate) async fn delete<E: Hypervisor>(
     Ok(format!("machine and {} volume(s) removed", own.len()))
 }
 
+/// Whether an earlier run has passed the point behind which the machine only goes. One that could not pass it started the guest again.
+fn goes_already<E: Hypervisor>(site: &Site<'_, E>) -> bool {
+    site.run.earlier().last().is_some_and(|step| !matches!(step.action.as_str(), SHUTDOWN | START))
+}
+
+/// The end of the guest and of its domain. What keeps that from being done has the guest run again.
+async fn end<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity, seen: &Seen, grace: Duration) -> Result<(), RunError> {
+    let (domain, name) = (seen.domain, identity.domain.as_str());
+    let ran = seen.state.is_up() || site.run.earlier().iter().any(|step| step.action == SHUTDOWN);
+    let ended = async {
+        if seen.state.is_up() {
+            site.act(name, Act::Shutdown { domain, grace }).await.map_err(unstable)?;
+        }
+        site.run.checkpoint().await?;
+        undefine(site, identity, seen).await
+    };
+    let Err(error) = ended.await else { return Ok(()) };
+    if ran && matches!(error, RunError::Failed(_) | RunError::Cancelled) {
+        site.act_back(name, Act::Start { domain, paused: false }).await.map_err(unstable)?;
+    }
+    Err(error)
+}
+
+async fn undefine<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity, seen: &Seen) -> Result<(), RunError> {
+    site.act_back(&identity.domain, Act::Undefine { domain: seen.domain }).await.map(drop).map_err(unstable)
+}
+
 async fn remove_volume<E: Hypervisor>(site: &Site<'_, E>, name: &str) -> Result<(), RunError> {
     let act = Act::RemoveVolume { pool: Pool::NAME.to_owned(), name: name.to_owned() };
-    site.act(name, act).await.map(drop).map_err(run_error)
+    site.act_back(name, act).await.map(drop).map_err(unstable)
 }
 
 /// Gives the addresses back that were reserved under the domain's name.
-async fn release<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity, observed: &Observed) -> Result<(), Halt> {
+async fn release<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity, observed: &Observed) -> Result<(), RunError> {
     for network in &observed.networks {
         for reservation in network.reservations.iter().filter(|reservation| reservation.name == identity.domain) {
             let subject = format!("{} on {}", reservation.ip, network.name);
-            site.act(&subject, Act::Release { network: network.name.clone(), mac: reservation.mac.clone() }).await?;
+            let act = Act::Release { network: network.name.clone(), mac: reservation.mac.clone() };
+            site.act_back(&subject, act).await.map_err(unstable)?;
         }
     }
     Ok(())

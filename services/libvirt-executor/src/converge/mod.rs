@@ -9,6 +9,7 @@ mod site;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use orrery_contracts::StepOutcome;
 use orrery_queue::ports::Held;
 use orrery_queue::{RunError, StepState};
 
@@ -29,8 +30,10 @@ const SETTLING: Duration = Duration::from_millis(100);
 pub(crate) struct Apply<'a> {
     /// What is wanted.
     pub(crate) desired: &'a Desired,
-    /// What the domain was made for, when it is known: what a failure brings back.
+    /// What the domain that is there was made for, when it is known.
     pub(crate) old: Option<&'a Desired>,
+    /// What it was made for before this command: what a failure brings back.
+    pub(crate) before: Option<&'a Desired>,
     /// Who else holds ports of the host that are wanted.
     pub(crate) held: &'a [Held],
 }
@@ -40,6 +43,8 @@ pub(crate) struct Apply<'a> {
 struct Done {
     words: Vec<&'static str>,
     touched: bool,
+    /// The guest was ended or started.
+    disturbed: bool,
     started: bool,
     ran_before: bool,
 }
@@ -53,48 +58,68 @@ where
     F: Future<Output = Result<(), RunError>>,
 {
     site.take_up().await?;
-    let mut done = Done::default();
+    let mut done = Done::before(site);
     let result = match rounds(site, apply, &mut done).await {
-        Ok(()) if !done.started && started_before(site) => ready::again(site, apply.desired).await,
-        ended => ended,
+        Ok(met) => last().await.map(|()| met),
+        Err(error) => Err(error),
     };
     let result = match result {
-        Ok(()) => last().await,
+        Ok(met) => clear_up(site, &met).await,
+        Err(error @ (RunError::Failed(_) | RunError::Cancelled)) if done.touched => return Err(bring_back(site, apply, &done, error).await),
         Err(error) => Err(error),
     };
     match result {
         Ok(()) if done.words.is_empty() => Ok(NOTHING.to_owned()),
         Ok(()) => Ok(format!("machine {}", done.words.join(", "))),
-        Err(error @ (RunError::Failed(_) | RunError::Cancelled)) if done.touched => Err(bring_back(site, apply, &done, error).await),
         Err(error) => Err(error),
     }
 }
 
+impl Done {
+    /// What earlier runs of this command have done.
+    fn before<E: Hypervisor>(site: &Site<'_, E>) -> Self {
+        let made = |action| has_begun(site, action);
+        let (ended, started) = (made("machine.shutdown"), made("machine.start"));
+        Self { touched: made("machine.define") || started, disturbed: ended || started, ran_before: ended, ..Self::default() }
+    }
+}
+
+/// Whether an earlier run of this command began such a step.
+fn has_begun<E: Hypervisor>(site: &Site<'_, E>, action: &str) -> bool {
+    site.run.earlier().iter().any(|step| step.action == action)
+}
+
 /// Whether an earlier run of this command started the domain, and did not see it ready.
-fn started_before<E: Hypervisor>(site: &Site<'_, E>) -> bool {
-    const TURNS: [&str; 5] = ["machine.start", "machine.resume", "machine.wait", "machine.shutdown", "machine.destroy"];
+fn not_seen_ready<E: Hypervisor>(site: &Site<'_, E>) -> bool {
+    const TURNS: [&str; 5] = ["machine.start", "machine.resume", ready::WAIT, "machine.shutdown", "machine.destroy"];
     let last = site.run.earlier().iter().rfind(|step| TURNS.contains(&step.action.as_str()));
     last.is_some_and(|step| match step.action.as_str() {
         "machine.start" | "machine.resume" => true,
-        "machine.wait" => step.state == StepState::Open,
+        // Open, broken off, or failed by a run that did not live to bring the old machine back.
+        ready::WAIT => !matches!(step.state, StepState::Ended { outcome: StepOutcome::Done, .. }),
         _ => false,
     })
 }
 
-async fn rounds<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, done: &mut Done) -> Result<(), RunError> {
+async fn rounds<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, done: &mut Done) -> Result<Todo, RunError> {
     for round in 0..ROUNDS {
         let observed = site.observe(&Scope::all(Pool::NAME)).await?;
         let todo = plan::plan(apply.desired, &observed, &Circumstances { old: apply.old.map(|old| &old.machine), held: apply.held });
         if let Some(refusal) = todo.refusals.first() {
             return Err(RunError::failed(refusal.code, refusal.message.clone()));
         }
-        if todo.is_empty() {
-            return Ok(());
+        if round == 0 && !todo.is_empty() {
+            site.show(&todo.shown(apply.desired)).await?;
+        }
+        if todo.is_met() {
+            see_ready(site, apply.desired, done).await?;
+            return Ok(todo);
         }
         tracing::debug!(round, action = ?todo.domain, reason = todo.reason, "what is to be done");
         if round == 0 {
-            site.show(&todo.shown(apply.desired)).await?;
-            done.ran_before = observed.domain(apply.desired.domain().uuid).is_some_and(|seen| seen.state.is_up());
+            // What runs because an earlier run started it did not run before.
+            done.ran_before |=
+                !has_begun(site, "machine.start") && observed.domain(apply.desired.domain().uuid).is_some_and(|seen| seen.state.is_up());
         }
         match carry_out(site, apply, &todo, done).await {
             Ok(()) => {}
@@ -110,7 +135,7 @@ async fn carry_out<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, todo: &
     around(site, desired, todo).await?;
     let (domain, name) = (desired.domain(), desired.identity.domain.as_str());
     match todo.domain {
-        DomainAction::Keep => {}
+        DomainAction::Keep => see_ready(site, desired, done).await?,
         DomainAction::Start => start(site, desired, done, "started").await?,
         DomainAction::Resume => {
             site.act(name, Act::Resume { domain }).await?;
@@ -131,7 +156,7 @@ async fn carry_out<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, todo: &
             done.words.push("updated");
         }
         DomainAction::Restart => {
-            done.touched = true;
+            (done.touched, done.disturbed) = (true, true);
             site.act(name, Act::Shutdown { domain, grace: desired.machine.stop_grace_period }).await?;
             define(site, desired).await?;
             grow(site, todo).await?;
@@ -144,14 +169,27 @@ async fn carry_out<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, todo: &
     if todo.autostart {
         site.act(name, Act::SetAutostart { domain, on: desired.machine.autostart }).await?;
     }
-    for (network, one) in &todo.release {
+    Ok(())
+}
+
+/// What nobody needs any more goes last: until then it is what a failure brings back.
+async fn clear_up<E: Hypervisor>(site: &Site<'_, E>, met: &Todo) -> Result<(), RunError> {
+    for (network, one) in &met.release {
         let act = Act::Release { network: network.clone(), mac: one.mac.clone() };
-        site.act(&format!("{} on {network}", one.ip), act).await?;
+        site.act_back(&format!("{} on {network}", one.ip), act).await.map_err(unstable)?;
     }
-    for volume in &todo.stale {
-        site.act(volume, Act::RemoveVolume { pool: Pool::NAME.to_owned(), name: volume.clone() }).await?;
+    for volume in &met.stale {
+        let act = Act::RemoveVolume { pool: Pool::NAME.to_owned(), name: volume.clone() };
+        site.act_back(volume, act).await.map_err(unstable)?;
     }
     Ok(())
+}
+
+fn unstable(halt: Halt) -> RunError {
+    match halt {
+        Halt::Run(error) => error,
+        Halt::Replan => RunError::failed("unstable", "libvirt has changed meanwhile; try again"),
+    }
 }
 
 /// What a domain needs around it: pool, networks, volumes, seed, reserved addresses.
@@ -207,7 +245,7 @@ async fn define<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) -> Result<
 /// What libvirt says now is what we meant.
 async fn taken<E: Hypervisor>(site: &Site<'_, E>, domain: DomainRef, name: &str, record: Record, back: bool) -> Result<(), Halt> {
     let scope = Scope { only: Some(domain.uuid), ..Scope::default() };
-    let observed = site.observe(&scope).await?;
+    let observed = if back { site.observe_regardless(&scope).await } else { site.observe(&scope).await }?;
     let Some(seen) = observed.domain(domain.uuid) else { return Err(Halt::Replan) };
     let json = Record { taken: seen.hash.clone(), ..record }.json();
     let act = Act::SetMetadata { domain, json };
@@ -215,16 +253,27 @@ async fn taken<E: Hypervisor>(site: &Site<'_, E>, domain: DomainRef, name: &str,
 }
 
 async fn start<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, done: &mut Done, word: &'static str) -> Result<(), Halt> {
-    done.touched = true;
+    (done.touched, done.disturbed) = (true, true);
     ready::start(site, desired).await?;
     done.started = true;
     done.words.push(word);
     Ok(())
 }
 
+/// The wait for a domain that an earlier run has started and did not see ready.
+async fn see_ready<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, done: &mut Done) -> Result<(), RunError> {
+    if done.started || !not_seen_ready(site) {
+        return Ok(());
+    }
+    ready::again(site, desired).await?;
+    done.started = true;
+    done.words.push("started");
+    Ok(())
+}
+
 /// The old machine as it was; answers why that was needed.
 async fn bring_back<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, done: &Done, error: RunError) -> RunError {
-    let back = match apply.old {
+    let back = match apply.before {
         Some(old) => old_machine(site, old, done).await,
         None => forget(site, apply.desired).await,
     };
@@ -243,11 +292,14 @@ async fn bring_back<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, done: 
 
 async fn old_machine<E: Hypervisor>(site: &Site<'_, E>, old: &Desired, done: &Done) -> Result<(), Halt> {
     let (domain, name) = (old.domain(), old.identity.domain.as_str());
-    site.act_back(name, Act::Destroy { domain }).await?;
+    // A guest that only learned of a new definition runs on.
+    if done.disturbed {
+        site.act_back(name, Act::Destroy { domain }).await?;
+    }
     let record = old.record();
     site.act_back(name, Act::Define { kind: domain.kind, xml: old.xml(&record) }).await?;
     taken(site, domain, name, record, true).await?;
-    if done.ran_before {
+    if done.disturbed && done.ran_before {
         site.act_back(name, Act::Start { domain, paused: false }).await?;
     }
     Ok(())

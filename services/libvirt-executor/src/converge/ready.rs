@@ -9,8 +9,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::site::{Halt, Site};
+use crate::console::Viewer;
 use crate::definition::Desired;
-use crate::engine::{Act, Console, EngineError, Hypervisor, Kind, Outcome, Scope, Until};
+use crate::engine::{Act, Hypervisor, Kind, Outcome, Scope, Until};
 
 /// Between two tries of a port that does not answer yet.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -19,6 +20,10 @@ const TRY: Duration = Duration::from_secs(3);
 /// How much of what a console says is kept for an error, in characters.
 const LAST_WORDS: usize = 2000;
 
+/// The step that waits, in the step log.
+pub(super) const WAIT: &str = "machine.wait";
+const BROKEN_OFF: &str = "the wait was broken off";
+
 /// Starts the domain and waits until it is ready.
 pub(super) async fn start<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) -> Result<(), Halt> {
     let (domain, name) = (desired.domain(), desired.identity.domain.as_str());
@@ -26,12 +31,12 @@ pub(super) async fn start<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) 
         // The terminal of a container keeps what was said until somebody reads it.
         Condition::Console(_) if domain.kind == Kind::Container => {
             site.act(name, Act::Start { domain, paused: false }).await?;
-            Some(site.patiently(|| site.engine.console(domain), drop).await.map_err(|error| failed(name, &error))?)
+            Some(console(site, desired).await?)
         }
         // Before its first instruction, so that nothing of what it says is missed.
         Condition::Console(_) => {
             site.act(name, Act::Start { domain, paused: true }).await?;
-            let console = site.patiently(|| site.engine.console(domain), drop).await.map_err(|error| failed(name, &error))?;
+            let console = console(site, desired).await?;
             site.act(name, Act::Resume { domain }).await?;
             Some(console)
         }
@@ -40,8 +45,7 @@ pub(super) async fn start<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) 
             None
         }
     };
-    site.work("machine.wait", name, |_| wait(site, desired, console)).await?;
-    Ok(())
+    Ok(gate(site, desired, console).await?)
 }
 
 /// Waits for a domain that an earlier run has started. What its console said meanwhile nobody heard, so that this is not asked again.
@@ -49,29 +53,42 @@ pub(super) async fn again<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) 
     if matches!(desired.machine.ready.until, Condition::Console(_)) {
         return Ok(());
     }
-    site.work("machine.wait", &desired.identity.domain, |_| wait(site, desired, None)).await.map(drop)
+    gate(site, desired, None).await
 }
 
-fn failed(name: &str, error: &EngineError) -> Halt {
-    Halt::Run(RunError::failed(error.code, format!("{name}: {error}")))
+/// Its console, from its first word on: whoever looks later finds what it says from here.
+async fn console<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) -> Result<Viewer, Halt> {
+    let attached = site.patiently(|| site.consoles.begin(site.engine, desired.domain()), drop).await;
+    attached.map_err(|error| Halt::Run(RunError::failed(error.code, format!("{}: {error}", desired.identity.domain))))
 }
 
-async fn wait<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, console: Option<Console>) -> Result<StepDone, StepFailure> {
-    let deadline = Instant::now() + desired.machine.ready.timeout;
-    let waited = async {
-        match (&desired.machine.ready.until, console) {
-            (Condition::Running, _) => until(site, desired, Until::Running, deadline).await.map(|()| "it runs".to_owned()),
-            (Condition::Address, _) => until(site, desired, Until::Addressed, deadline).await.map(|()| "it has an address".to_owned()),
-            (Condition::Agent, _) => until(site, desired, Until::Answering, deadline).await.map(|()| "its agent answers".to_owned()),
-            (Condition::Tcp(port), _) => port_answers(site, desired, *port, deadline).await,
-            (Condition::Console(text), Some(console)) => says(desired, console, text, deadline).await,
-            (Condition::Console(_), None) => Err(StepFailure::new("console", "the console was not attached")),
+/// Waits, as a step. What interrupts it ends the run, and is no failure of the machine.
+async fn gate<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, console: Option<Viewer>) -> Result<(), RunError> {
+    let mut interrupted = None;
+    let reason = &mut interrupted;
+    let waiting = |_| async move {
+        tokio::select! {
+            biased;
+            waited = wait(site, desired, console) => waited.map(StepDone::done),
+            why = site.run.interrupted() => {
+                *reason = Some(why);
+                Ok(StepDone::skipped(BROKEN_OFF))
+            }
         }
     };
-    tokio::select! {
-        biased;
-        waited = waited => waited.map(StepDone::done),
-        reason = site.run.interrupted() => Err(StepFailure::new("interrupted", reason.to_string())),
+    site.work(WAIT, &desired.identity.domain, waiting).await?;
+    interrupted.map_or(Ok(()), Err)
+}
+
+async fn wait<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, console: Option<Viewer>) -> Result<String, StepFailure> {
+    let deadline = Instant::now() + desired.machine.ready.timeout;
+    match (&desired.machine.ready.until, console) {
+        (Condition::Running, _) => until(site, desired, Until::Running, deadline).await.map(|()| "it runs".to_owned()),
+        (Condition::Address, _) => until(site, desired, Until::Addressed, deadline).await.map(|()| "it has an address".to_owned()),
+        (Condition::Agent, _) => until(site, desired, Until::Answering, deadline).await.map(|()| "its agent answers".to_owned()),
+        (Condition::Tcp(port), _) => port_answers(site, desired, *port, deadline).await,
+        (Condition::Console(text), Some(console)) => says(desired, console, text, deadline).await,
+        (Condition::Console(_), None) => Err(StepFailure::new("console", "the console was not attached")),
     }
 }
 
@@ -119,10 +136,10 @@ async fn port_answers<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, port
     }
 }
 
-async fn says(desired: &Desired, mut console: Console, text: &str, deadline: Instant) -> Result<String, StepFailure> {
+async fn says(desired: &Desired, mut console: Viewer, text: &str, deadline: Instant) -> Result<String, StepFailure> {
     let mut said = String::new();
     loop {
-        match timeout_at(deadline, console.from_guest.recv()).await {
+        match timeout_at(deadline, console.next()).await {
             Ok(Some(bytes)) => said.push_str(&String::from_utf8_lossy(&bytes)),
             Ok(None) => {
                 let failure = StepFailure::new("stopped", format!("{} has ended before it said {text:?}", desired.identity.domain));

@@ -10,6 +10,7 @@ use orrery_queue::{Run, RunError, StepDone, StepFailure, StepSpec, StepState};
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use crate::console::Consoles;
 use crate::engine::{Act, Class, Effect, EngineError, Hypervisor, Observed, Scope};
 
 /// How often a transient error is met with another try.
@@ -37,14 +38,15 @@ impl From<RunError> for Halt {
 /// An engine and a run.
 pub(crate) struct Site<'a, E> {
     pub(crate) engine: &'a E,
+    pub(crate) consoles: &'a Consoles,
     pub(crate) run: &'a Run,
     numbers: Mutex<HashMap<String, u32>>,
 }
 
 impl<'a, E: Hypervisor> Site<'a, E> {
-    pub(crate) fn new(engine: &'a E, run: &'a Run) -> Self {
+    pub(crate) fn new(engine: &'a E, consoles: &'a Consoles, run: &'a Run) -> Self {
         let earlier = run.earlier().iter().filter_map(|step| Some((step.subject.clone(), step.plan?)));
-        Self { engine, run, numbers: Mutex::new(earlier.collect()) }
+        Self { engine, consoles, run, numbers: Mutex::new(earlier.collect()) }
     }
 
     /// Ends what an earlier run left open: every act finds its own effect, so that what is still needed is done again.
@@ -74,7 +76,12 @@ impl<'a, E: Hypervisor> Site<'a, E> {
             looked = self.patiently(|| self.engine.observe(scope), drop) => looked,
             reason = self.run.interrupted() => return Err(reason),
         };
-        looked.map_err(|error| RunError::failed(error.code, format!("libvirt cannot be looked at: {error}")))
+        looked.map_err(not_seen)
+    }
+
+    /// Looks on the way back, where an interruption stops nothing.
+    pub(crate) async fn observe_regardless(&self, scope: &Scope) -> Result<Observed, RunError> {
+        self.patiently(|| self.engine.observe(scope), drop).await.map_err(not_seen)
     }
 
     /// One act, as a step.
@@ -128,6 +135,19 @@ impl<'a, E: Hypervisor> Site<'a, E> {
         self.run.step(self.spec(action, subject), work).await
     }
 
+    /// The same where there is no way back.
+    pub(crate) async fn work_back<F>(
+        &self,
+        action: &str,
+        subject: &str,
+        work: impl FnOnce(orrery_queue::StepHandle) -> F,
+    ) -> Result<StepDone, RunError>
+    where
+        F: Future<Output = Result<StepDone, StepFailure>>,
+    {
+        self.run.step_back(self.spec(action, subject), work).await
+    }
+
     /// The act with its progress told, tried again while the trouble is transient.
     async fn told(&self, act: &Act, handle: &orrery_queue::StepHandle) -> Result<Effect, EngineError> {
         let (say, mut said) = mpsc::unbounded_channel::<ProgressLine>();
@@ -172,4 +192,8 @@ impl<'a, E: Hypervisor> Site<'a, E> {
             pause = pause.saturating_mul(2).min(Duration::from_secs(3));
         }
     }
+}
+
+fn not_seen(error: EngineError) -> RunError {
+    RunError::failed(error.code, format!("libvirt cannot be looked at: {error}"))
 }

@@ -13,7 +13,7 @@ use orrery_contracts::command::BoxFormat;
 use orrery_contracts::machine::MachinePort;
 use orrery_contracts::{BoxHead, MachineId, MachineKind, MachineSummary};
 use orrery_machine::Machine;
-use orrery_machine::model::{Attachment, Backing as Behind, Carrier, Forward, Mac, Source, System, Vm};
+use orrery_machine::model::{Attachment, Backing as Behind, Carrier, Forward, Mac, Screen, Source, System, Vm};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -121,9 +121,9 @@ impl Desired {
     /// What a list shows of it.
     #[must_use]
     pub fn summary(&self) -> MachineSummary {
-        let (kind, cpus, source) = match &self.machine.system {
-            System::Vm(vm) => (MachineKind::Vm, vm.cpus, begins_with(&vm.source)),
-            System::Container(container) => (MachineKind::Container, 1, format!("archive {}", container.archive)),
+        let (kind, cpus, source, screen) = match &self.machine.system {
+            System::Vm(vm) => (MachineKind::Vm, vm.cpus, begins_with(&vm.source), vm.screen != Screen::None),
+            System::Container(container) => (MachineKind::Container, 1, format!("archive {}", container.archive), false),
         };
         MachineSummary {
             kind,
@@ -132,6 +132,8 @@ impl Desired {
             source,
             ports: self.machine.ports.iter().map(port).collect(),
             autostart: self.machine.autostart,
+            console: self.machine.console,
+            screen,
         }
     }
 }

@@ -74,9 +74,14 @@ const GONE: &str = "gone";
 /// The code of an engine that does not answer.
 const AWAY: &str = "engine_away";
 
+/// The code of a guest without a serial console.
+pub const NO_CONSOLE: &str = "no_console";
+/// The code of a guest without a screen.
+pub const NO_SCREEN: &str = "no_screen";
+
 /// The words of messages that decide, whatever their number is: in small letters, and what they mean. The first row that
 /// fits decides, and goes before the numbers.
-const WORDS: [(&str, Class, &str); 24] = [
+const WORDS: [(&str, Class, &str); 29] = [
     ("end of file while reading data", Class::Wait, AWAY),
     ("client socket is closed", Class::Wait, AWAY),
     ("connection closed due to keepalive timeout", Class::Wait, AWAY),
@@ -101,6 +106,12 @@ const WORDS: [(&str, Class, &str); 24] = [
     ("is already in use by other domain", Class::Refuse, "disk_in_use"),
     ("already exists with uuid", Class::Replan, "name_taken"),
     ("' not running", Class::Replan, "conflict"),
+    ("cannot find character device", Class::Refuse, NO_CONSOLE),
+    ("cannot find console device", Class::Refuse, NO_CONSOLE),
+    ("no graphics backend", Class::Refuse, NO_SCREEN),
+    ("no screens to take screenshot from", Class::Refuse, NO_SCREEN),
+    // QEMU's own.
+    ("no console to take a screendump from", Class::Refuse, NO_SCREEN),
 ];
 
 /// Numbers of errors, and what they mean.

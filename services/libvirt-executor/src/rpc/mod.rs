@@ -1,7 +1,12 @@
-//! Questions over the broker that change nothing. Nothing here is a command, and nothing is stored.
+//! Questions over the broker: what an apply would do, and what a machine shows on its console or its screen. Nothing here is a
+//! command, and nothing is stored; who may ask, and that he asked, is the api's.
 
+mod console;
 mod plan;
+mod screen;
+mod views;
 
+use async_nats::{Client, Message};
 use orrery_contracts::rpc::MachinePlanQuestion;
 use orrery_contracts::{Engine, subjects};
 use orrery_queue::{Broker, questions};
@@ -9,13 +14,29 @@ use tokio_util::sync::CancellationToken;
 
 use crate::commands::LibvirtExecutor;
 use crate::engine::Hypervisor;
+use views::View;
 
 /// Answers questions until told to stop.
 pub(crate) async fn answer<E: Hypervisor>(executor: LibvirtExecutor<E>, broker: Broker, shutdown: CancellationToken) {
     let plan = subjects::rpc(Engine::Libvirt, &executor.host, "plan");
+    let planner = executor.clone();
     let plan_for = move |asked: MachinePlanQuestion| {
-        let executor = executor.clone();
+        let executor = planner.clone();
         async move { executor.plan_for(&asked).await }
     };
-    questions::answer(&broker, &plan, &shutdown, plan_for).await;
+    tokio::join!(
+        questions::answer(&broker, &plan, &shutdown, plan_for),
+        show(&executor, &broker, &shutdown, View::Console),
+        show(&executor, &broker, &shutdown, View::Screen),
+        show(&executor, &broker, &shutdown, View::Screenshot),
+    );
+}
+
+async fn show<E: Hypervisor>(executor: &LibvirtExecutor<E>, broker: &Broker, shutdown: &CancellationToken, view: View) {
+    let subject = subjects::rpc(Engine::Libvirt, &executor.host, view.verb());
+    let show = |client: Client, question: Message| {
+        let executor = executor.clone();
+        async move { views::show(&executor, &client, question, view).await }
+    };
+    questions::each(broker, &subject, shutdown, show).await;
 }

@@ -1,24 +1,27 @@
 //! The executor as a process of its own, on a broker and a libvirtd of a test's own. It lives in the daemon's network, as an executor does
 //! that reaches its guests; the broker and what is downloaded are reached from there by the same addresses.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
 use orrery_contracts::{
-    Change, MachineId, MachineObservation, PolicyEntry, Quota, Role, StepEntry, StepMessage, TransitionMessage, subjects,
+    CancelRequest, Change, MachineId, MachineObservation, PolicyEntry, Quota, Role, StepEntry, StepMessage, Time, TransitionMessage,
+    subjects,
 };
 use orrery_nats::User;
 use orrery_nats::testing::Broker;
+use orrery_test_libvirt::Libvirtd;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::asker::Asker;
+use super::certificate::Certificate;
 use super::guests;
-use super::libvirtd::Libvirtd;
 
 /// How long anything may take: guests run in software, beside other tests.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -30,22 +33,26 @@ pub struct Lab {
     eyes: jetstream::Context,
     process: Child,
     folder: tempfile::TempDir,
+    /// What the executor's host trusts.
+    authority: Certificate,
 }
 
 impl Lab {
     pub async fn start() -> Self {
         let broker = Broker::provisioned().await.unwrap();
-        let libvirt = Libvirtd::start();
+        let libvirt = Libvirtd::start().unwrap();
         let folder = tempfile::tempdir().unwrap();
+        let authority = Certificate::new();
+        std::fs::write(trusted(folder.path()), authority.pem()).unwrap();
         let api = jetstream::new(broker.connect(User::Api).await.unwrap());
         let eyes = jetstream::new(broker.connect(User::LibvirtExecutor).await.unwrap());
         for key in ["user.ada", "publisher.api"] {
             let entry = PolicyEntry { role: Role::Admin, quota: Quota::default() };
             api.publish(format!("$KV.POLICY.{key}"), serde_json::to_vec(&entry).unwrap().into()).await.unwrap().await.unwrap();
         }
-        libvirt.network().lead_out(broker.url().trim_start_matches("nats://").parse().unwrap());
+        libvirt.network().unwrap().lead_out(broker.url().trim_start_matches("nats://").parse().unwrap()).unwrap();
         let process = executor(&broker, &libvirt, folder.path());
-        Self { broker, libvirt, api, eyes, process, folder }
+        Self { broker, libvirt, api, eyes, process, folder, authority }
     }
 
     /// A folder of the test's own.
@@ -53,9 +60,20 @@ impl Lab {
         self.folder.path()
     }
 
+    /// Somebody who asks the executor.
+    pub async fn asker(&self) -> Asker {
+        Asker(self.broker.connect(User::Api).await.unwrap())
+    }
+
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Tells the executor to end, and waits until it has.
+    pub fn terminate(&mut self) {
+        let told = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();
+        assert!(told.success() && self.process.wait().unwrap().success(), "{}", self.log());
     }
 
     pub fn start_again(&mut self) {
@@ -66,6 +84,13 @@ impl Lab {
         let body = json!({"type": kind, "target": target, "payload": payload, "actor": "ada", "on_failure": "release"}).to_string();
         let subject = subjects::command("api", orrery_contracts::CommandId::new(Uuid::now_v7()));
         self.api.publish(subject, body.into()).await.unwrap().await.unwrap().sequence
+    }
+
+    /// Asks that a command of one attempt be cancelled.
+    pub async fn cancel(&self, seq: u64) {
+        let at = Time::new(std::time::SystemTime::now().into());
+        let request = CancelRequest { event_id: Uuid::now_v7(), seq, attempt: 1, at, by: "ada".into() };
+        self.api.publish(subjects::cancel(seq), serde_json::to_vec(&request).unwrap().into()).await.unwrap().await.unwrap();
     }
 
     /// Enqueues and waits for the end.
@@ -128,12 +153,12 @@ impl Lab {
 
     /// What `virsh` says of this libvirt.
     pub fn virsh(&self, arguments: &[&str]) -> String {
-        virsh(&self.libvirt.uris().vm, arguments)
+        virsh(&self.libvirt.vm(), arguments)
     }
 
     /// The same of its containers.
     pub fn virsh_lxc(&self, arguments: &[&str]) -> String {
-        virsh(&self.libvirt.uris().container.unwrap(), arguments)
+        virsh(&self.libvirt.container(), arguments)
     }
 
     pub async fn id_of(&self, seq: u64) -> MachineId {
@@ -184,7 +209,7 @@ impl Lab {
     /// nobody takes the connection or nothing is answered.
     pub fn asked(&self, port: u16, said: &[u8]) -> Option<Vec<u8>> {
         let said = said.to_vec();
-        self.libvirt.network().run(move || {
+        self.libvirt.network().unwrap().run(move || {
             let mut stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).ok()?;
             stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             let mut writer = stream.try_clone().unwrap();
@@ -203,7 +228,21 @@ impl Lab {
 
     /// An address at which this content is served to the executor.
     pub fn served(&self, content: Vec<u8>) -> String {
-        served(self.libvirt.network().listen(SocketAddr::from(([127, 0, 0, 1], 0))), content)
+        served(self.listen(), content)
+    }
+
+    /// The same over TLS, with the certificate that the executor's host trusts.
+    pub fn served_over_tls(&self, content: Vec<u8>) -> String {
+        self.authority.served(self.listen(), content)
+    }
+
+    /// The same with another one.
+    pub fn served_by_a_stranger(&self, content: Vec<u8>) -> String {
+        Certificate::new().served(self.listen(), content)
+    }
+
+    fn listen(&self) -> TcpListener {
+        self.libvirt.network().unwrap().listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap()
     }
 }
 
@@ -214,23 +253,28 @@ impl Drop for Lab {
     }
 }
 
+/// The file of the certificates that the executor's host trusts.
+fn trusted(folder: &Path) -> PathBuf {
+    folder.join("trusted.pem")
+}
+
 fn executor(broker: &Broker, libvirt: &Libvirtd, folder: &Path) -> Child {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
-    let uris = libvirt.uris();
     let mut command = Command::new(env!("CARGO_BIN_EXE_orrery-libvirt-executor"));
     command
         .env("ORRERY_NATS_URL", broker.url())
         .env("ORRERY_NATS_PASSWORD_FILE", broker.layout().password(User::LibvirtExecutor))
         .env("ORRERY_DATA_DIR", folder)
         .env("ORRERY_LOCK_DIR", folder.join("locks"))
-        .env("ORRERY_LIBVIRT_URI", uris.vm)
-        .env("ORRERY_LIBVIRT_LXC_URI", uris.container.unwrap())
+        .env("ORRERY_LIBVIRT_URI", libvirt.vm())
+        .env("ORRERY_LIBVIRT_LXC_URI", libvirt.container())
         .env("ORRERY_LIBVIRT_POOL_DIR", libvirt.folder().join("pool"))
         .env("ORRERY_LIBVIRT_ACCEL", "tcg")
+        .env("SSL_CERT_FILE", trusted(folder))
         .stdin(Stdio::null())
         .stderr(log.try_clone().unwrap())
         .stdout(log);
-    libvirt.network().run(move || command.spawn().unwrap())
+    libvirt.network().unwrap().run(move || command.spawn().unwrap())
 }
 
 pub async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
@@ -263,12 +307,18 @@ fn served(listener: TcpListener, content: Vec<u8>) -> String {
     let url = format!("http://{}/file", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut request = [0; 4096];
-            let _ = stream.read(&mut request).unwrap();
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", content.len());
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&content));
+            let _ = answer(stream.unwrap(), &content);
         }
     });
     url
+}
+
+/// Answers one request of HTTP's with this.
+pub fn answer(mut stream: impl Read + Write, content: &[u8]) -> std::io::Result<()> {
+    let mut request = [0; 4096];
+    let _ = stream.read(&mut request)?;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", content.len());
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(content)?;
+    stream.flush()
 }

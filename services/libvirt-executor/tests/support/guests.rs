@@ -85,6 +85,13 @@ pub fn root(folder: &Path) -> PathBuf {
     root
 }
 
+/// The same in an archive.
+pub fn archive(folder: &Path) -> Vec<u8> {
+    let packed = Command::new("tar").arg("-C").arg(root(folder)).args(["--owner=0", "--group=0", "-czf", "-", "."]).output().unwrap();
+    assert!(packed.status.success());
+    packed.stdout
+}
+
 fn guest_kernel() -> PathBuf {
     let named = std::env::var_os("ORRERY_TEST_GUEST_KERNEL").map(PathBuf::from);
     let cache = || match std::env::var_os("ORRERY_CACHE_DIR") {

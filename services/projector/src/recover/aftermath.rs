@@ -12,6 +12,7 @@ use orrery_contracts::{
     Change, CommandState, Digest, MachineChange, MachineEvent, MachineHead, MachineId, StackChange, StackEvent, StackHead, StackId, Time,
     TransitionMessage, VersionRecord, Versioned,
 };
+use orrery_queue::definitions::Head;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -93,21 +94,22 @@ impl Recovery<'_> {
     /// Heads that are missing or older than what the events say, and bundles that a command brought along.
     pub(super) async fn repair_definitions(&mut self) -> Result<(), RecoverError> {
         let (stacks, machines) = self.heads_by_events().await?;
-        for head in machines.into_values() {
-            let kept = self.definitions.machine_head(head.id).await?;
-            if kept.as_ref().is_none_or(|kept| kept.value.command < head.command) {
-                self.definitions.put_machine_head(&head, kept.map_or(0, |kept| kept.revision)).await?;
-                self.done.heads = self.done.heads.saturating_add(1);
-            }
+        for head in machines.values() {
+            self.repair_head(head).await?;
         }
-        for head in stacks.into_values() {
-            let kept = self.definitions.stack_head(head.id).await?;
-            if kept.as_ref().is_none_or(|kept| kept.value.command < head.command) {
-                self.definitions.put_stack_head(&head, kept.map_or(0, |kept| kept.revision)).await?;
-                self.done.heads = self.done.heads.saturating_add(1);
-            }
+        for head in stacks.values() {
+            self.repair_head(head).await?;
         }
         self.repair_bundles().await
+    }
+
+    async fn repair_head<H: Head>(&mut self, head: &H) -> Result<(), RecoverError> {
+        let kept = self.definitions.head_in_place_of(head).await?;
+        if kept.as_ref().is_none_or(|kept| kept.value.command() < head.command()) {
+            self.definitions.put_head(head, kept.map_or(0, |kept| kept.revision)).await?;
+            self.done.heads = self.done.heads.saturating_add(1);
+        }
+        Ok(())
     }
 
     async fn heads_by_events(&self) -> Result<(BTreeMap<StackId, StackHead>, BTreeMap<MachineId, MachineHead>), RecoverError> {

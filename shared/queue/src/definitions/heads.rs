@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{DefinitionError, Definitions, decode, encode};
+use crate::RunError;
 use crate::streams::expecting;
 
 /// A record of a bucket, with the revision that a change of it must name.
@@ -16,6 +17,45 @@ pub struct Kept<T> {
     pub value: T,
     /// Its revision.
     pub revision: u64,
+}
+
+/// What stands in HEADS of something that commands change.
+pub trait Head: Serialize + DeserializeOwned + Send + Sync {
+    /// Where it stands.
+    fn key(&self) -> String;
+
+    /// The command that wrote it.
+    fn command(&self) -> u64;
+}
+
+impl Head for StackHead {
+    fn key(&self) -> String {
+        subjects::stack_key(self.id)
+    }
+
+    fn command(&self) -> u64 {
+        self.command
+    }
+}
+
+impl Head for MachineHead {
+    fn key(&self) -> String {
+        subjects::machine_key(self.id)
+    }
+
+    fn command(&self) -> u64 {
+        self.command
+    }
+}
+
+impl Head for BoxHead {
+    fn key(&self) -> String {
+        subjects::box_key(self.name.as_str())
+    }
+
+    fn command(&self) -> u64 {
+        self.command
+    }
 }
 
 impl Definitions {
@@ -66,7 +106,7 @@ impl Definitions {
     /// # Errors
     /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
     pub async fn stack_heads(&self) -> Result<Vec<Kept<StackHead>>, DefinitionError> {
-        self.heads_below("stack.").await
+        self.stacks.lock().await.current(&self.streams, "stack.").await
     }
 
     /// A machine's head; none when there never was such a machine.
@@ -82,15 +122,7 @@ impl Definitions {
     /// # Errors
     /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
     pub async fn machine_heads(&self) -> Result<Vec<Kept<MachineHead>>, DefinitionError> {
-        self.heads_below("machine.").await
-    }
-
-    /// Writes a machine's head, as [`Definitions::put_stack_head`] does a stack's.
-    ///
-    /// # Errors
-    /// [`DefinitionError::Changed`] when it has another revision.
-    pub async fn put_machine_head(&self, head: &MachineHead, over: u64) -> Result<u64, DefinitionError> {
-        self.put_record(subjects::HEADS, &subjects::machine_key(head.id), head, over).await
+        self.machines.lock().await.current(&self.streams, "machine.").await
     }
 
     /// A box's head; none when there never was such a box.
@@ -106,34 +138,43 @@ impl Definitions {
     /// # Errors
     /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
     pub async fn box_heads(&self) -> Result<Vec<Kept<BoxHead>>, DefinitionError> {
-        self.heads_below("box.").await
+        self.boxes.lock().await.current(&self.streams, "box.").await
     }
 
-    /// Writes a box's head, as [`Definitions::put_stack_head`] does a stack's.
+    /// What stands in the place of this head, whoever wrote it.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Away`], [`DefinitionError::Damaged`].
+    pub async fn head_in_place_of<H: Head>(&self, head: &H) -> Result<Option<Kept<H>>, DefinitionError> {
+        self.get_record(subjects::HEADS, &head.key()).await
+    }
+
+    /// Writes a head over the revision that was read (0 for a new one), and answers its new revision. One that is there
+    /// already word for word counts as written.
     ///
     /// # Errors
     /// [`DefinitionError::Changed`] when it has another revision.
-    pub async fn put_box_head(&self, head: &BoxHead, over: u64) -> Result<u64, DefinitionError> {
-        self.put_record(subjects::HEADS, &subjects::box_key(head.name.as_str()), head, over).await
+    pub async fn put_head<H: Head>(&self, head: &H, over: u64) -> Result<u64, DefinitionError> {
+        self.put_record(subjects::HEADS, &head.key(), head, over).await
     }
 
-    async fn heads_below<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<Kept<T>>, DefinitionError> {
-        let away = |reason: String| DefinitionError::Away { subject: format!("heads below {prefix}"), reason };
-        let keys = self.streams.keys(subjects::HEADS).await.map_err(away)?;
-        let mut heads = Vec::new();
-        for key in keys.iter().filter(|key| key.starts_with(prefix)) {
-            heads.extend(self.get_record(subjects::HEADS, key).await?);
+    /// Writes a head over what an earlier command or this one wrote, and waits while the broker is away.
+    ///
+    /// # Errors
+    /// [`RunError::Stale`] when a later command wrote it: this run was overtaken long ago, since commands end in their order.
+    pub async fn write_head<H: Head>(&self, head: &H) -> Result<(), RunError> {
+        let failed = |error: DefinitionError| RunError::failed("definitions", error.to_string());
+        loop {
+            let found = self.patiently(|| self.head_in_place_of(head)).await.map_err(failed)?;
+            if found.as_ref().is_some_and(|found| found.value.command() > head.command()) {
+                return Err(RunError::Stale);
+            }
+            let over = found.map_or(0, |found| found.revision);
+            match self.patiently(|| self.put_head(head, over)).await {
+                Err(DefinitionError::Changed { .. }) => {}
+                written => return written.map(drop).map_err(failed),
+            }
         }
-        Ok(heads)
-    }
-
-    /// Writes a stack's head over the revision that was read (0 for a new one), and answers its new revision. One that
-    /// is there already word for word counts as written.
-    ///
-    /// # Errors
-    /// [`DefinitionError::Changed`] when it has another revision.
-    pub async fn put_stack_head(&self, head: &StackHead, over: u64) -> Result<u64, DefinitionError> {
-        self.put_record(subjects::HEADS, &subjects::stack_key(head.id), head, over).await
     }
 
     /// Where the executor of this engine starts.

@@ -6,26 +6,33 @@ mod drafts;
 mod heads;
 mod policy;
 mod ports;
+mod shelf;
 mod versions;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
-use orrery_contracts::{Digest, MachineEvent, StackEvent, subjects};
+use orrery_contracts::{BoxHead, Digest, MachineEvent, MachineHead, StackEvent, StackHead, subjects};
 use thiserror::Error;
+use tokio::sync::Mutex;
 
+use self::shelf::Shelf;
 use crate::streams::{Item, Streams};
 
 pub use bundles::KEPT_LOG_BYTES;
 pub use drafts::{Draft, must_be_latest};
-pub use heads::Kept;
+pub use heads::{Head, Kept};
 pub use policy::PolicyWatch;
 
-/// Reads and writes definitions. Clones share the connection.
+/// Reads and writes definitions. Clones share the connection, and what was read of the heads.
 #[derive(Clone, Debug)]
 pub struct Definitions {
     streams: Streams,
+    stacks: Arc<Mutex<Shelf<StackHead>>>,
+    machines: Arc<Mutex<Shelf<MachineHead>>>,
+    boxes: Arc<Mutex<Shelf<BoxHead>>>,
 }
 
 /// Why a definition could not be read or written.
@@ -78,7 +85,7 @@ impl Definitions {
     /// Over these streams.
     #[must_use]
     pub fn new(streams: &Streams) -> Self {
-        Self { streams: streams.clone() }
+        Self { streams: streams.clone(), stacks: Arc::default(), machines: Arc::default(), boxes: Arc::default() }
     }
 
     /// Publishes what became of a stack and waits until the broker has it. Its id is derived from command and change,

@@ -173,13 +173,13 @@ impl<E: Executor> Desk<E> {
     async fn history(&self, seq: u64, signals: &Signals) -> Option<History> {
         loop {
             let reason = tokio::select! {
-            biased;
-                       read = steps::read(&self.writer, seq) => match read {
-                           Ok(history) => return Some(history),
-                           Err(reason) => reason,
-                       },
-                       () = signals.give_up() => return None,
-                   };
+                biased;
+                read = steps::read(&self.writer, seq) => match read {
+                    Ok(history) => return Some(history),
+                    Err(reason) => reason,
+                },
+                () = signals.give_up() => return None,
+            };
             tracing::debug!(command = seq, "the step log is read again: {reason}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -239,10 +239,10 @@ impl<E: Executor> Desk<E> {
         });
         let mut task = AbortOnDropHandle::new(task);
         let ended = tokio::select! {
-        biased;
-               ended = &mut task => ended,
-               () = until(last) => return Outcome::End(deadline_passed(&run)),
-           };
+            biased;
+            ended = &mut task => ended,
+            () = until(last) => return Outcome::End(deadline_passed(&run)),
+        };
         metrics::histogram!("orrery_command_duration_seconds").record(began.elapsed().as_secs_f64());
         match ended {
             Ok(Ok(summary)) => Outcome::End(Change::Done { summary }),

@@ -1,9 +1,11 @@
 //! Definitions and topology on a real broker, by the users and permissions that the services have.
 
-use orrery_contracts::{Bundle, Desired, Digest, FileContent, StackChange, StackEvent, StackHead, StackId, Time, VersionRecord, subjects};
+use orrery_contracts::{
+    Bundle, Desired, Digest, Engine, FileContent, QueueMark, StackChange, StackEvent, StackHead, StackId, Time, VersionRecord, subjects,
+};
 use orrery_nats::User;
 use orrery_queue::Definitions;
-use orrery_queue::definitions::{DefinitionError, PolicyWatch};
+use orrery_queue::definitions::{DefinitionError, Kept, PolicyWatch};
 use orrery_queue::topology::{self, Ensured, Settings, TopologyError};
 use uuid::Uuid;
 
@@ -24,6 +26,23 @@ fn version(stack: StackId, number: u32, command: u64) -> VersionRecord {
         digest: Digest::of(b"x"),
         files: Vec::new(),
         command,
+    }
+}
+
+fn head(name: &str) -> StackHead {
+    StackHead {
+        id: StackId::new(Uuid::now_v7()),
+        name: name.parse().unwrap(),
+        owner: "anna".parse().unwrap(),
+        project: name.into(),
+        host: "local".into(),
+        latest: 1,
+        current: None,
+        desired: Desired::Created,
+        converged: 0,
+        deleted: false,
+        command: 1,
+        created_at: at(),
     }
 }
 
@@ -88,31 +107,50 @@ async fn a_version_is_written_once_and_a_repeat_of_its_command_counts_as_written
 async fn a_head_is_changed_over_the_revision_that_was_read() {
     let world = World::new().await;
     let definitions = Definitions::new(world.connection(User::DockerExecutor).await.streams());
-    let mut head = StackHead {
-        id: StackId::new(Uuid::now_v7()),
-        name: "shop".parse().unwrap(),
-        owner: "anna".parse().unwrap(),
-        project: "shop".into(),
-        host: "local".into(),
-        latest: 1,
-        current: None,
-        desired: Desired::Created,
-        converged: 0,
-        deleted: false,
-        command: 1,
-        created_at: at(),
-    };
-    let revision = definitions.put_stack_head(&head, 0).await.unwrap();
-    assert_eq!(definitions.put_stack_head(&head, 0).await.unwrap(), revision, "a repeat counts as written");
+    let mut head = head("shop");
+    let revision = definitions.put_head(&head, 0).await.unwrap();
+    assert_eq!(definitions.put_head(&head, 0).await.unwrap(), revision, "a repeat counts as written");
     head.latest = 2;
-    assert!(matches!(definitions.put_stack_head(&head, 0).await, Err(DefinitionError::Changed { .. })));
-    let second = definitions.put_stack_head(&head, revision).await.unwrap();
+    assert!(matches!(definitions.put_head(&head, 0).await, Err(DefinitionError::Changed { .. })));
+    let second = definitions.put_head(&head, revision).await.unwrap();
     let kept = definitions.stack_head(head.id).await.unwrap().unwrap();
     assert_eq!((kept.value.clone(), kept.revision), (head.clone(), second));
     assert_eq!(definitions.stack_heads().await.unwrap(), [kept]);
     let change = StackChange::DesiredChanged { desired: Desired::Running };
     let event_id = StackEvent::derive_id(head.id, 1, 1, &change);
     definitions.tell(&StackEvent { event_id, stack_id: head.id, seq: 1, at: at(), change }).await.unwrap();
+}
+
+/// What a list leaves out is a name that is given twice.
+#[tokio::test]
+async fn a_head_is_in_the_list_at_once_whatever_else_is_written_meanwhile() {
+    const HEADS: usize = 300;
+    let mut world = World::new().await;
+    let definitions = Definitions::new(world.connection(User::DockerExecutor).await.streams());
+    let marks = definitions.clone();
+    let beside = tokio::spawn(async move {
+        for command in 1_u64.. {
+            let over = marks.queue_mark(Engine::Docker).await.unwrap().map_or(0, |kept| kept.revision);
+            marks.put_queue_mark(Engine::Docker, QueueMark { commands: command, events: 0 }, over).await.unwrap();
+        }
+    });
+    for n in 1..=HEADS {
+        definitions.put_head(&head(&format!("stack-{n}")), 0).await.unwrap();
+        assert_eq!(definitions.stack_heads().await.unwrap().len(), n);
+    }
+    beside.abort();
+    let _ = beside.await;
+    // Another reader's write is seen, and so is everything after the broker was away.
+    let other = Definitions::new(world.connection(User::DockerExecutor).await.streams());
+    let first = other.stack_heads().await.unwrap().swap_remove(0);
+    other.put_head(&StackHead { deleted: true, ..first.value.clone() }, first.revision).await.unwrap();
+    let deleted = |heads: &[Kept<StackHead>]| heads.iter().filter(|kept| kept.value.deleted).count();
+    let heads = definitions.stack_heads().await.unwrap();
+    assert_eq!((heads.len(), deleted(&heads)), (HEADS, 1));
+    world.broker.kill();
+    world.broker.start().await.unwrap();
+    let heads = definitions.patiently(|| definitions.stack_heads()).await.unwrap();
+    assert_eq!((heads.len(), deleted(&heads)), (HEADS, 1));
 }
 
 #[tokio::test]

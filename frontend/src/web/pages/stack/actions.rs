@@ -7,11 +7,12 @@ use orrery_contracts::{Bundle, StackStatus};
 
 use super::{This, this};
 use crate::archive::tar;
-use crate::route::{Route, StackTab};
+use crate::route::{Of, Route, Tab};
 use crate::web::actions::{act, bundle};
 use crate::web::examples::begin_with;
 use crate::web::js;
 use crate::web::nav::nav;
+use crate::web::parts::MoreMenu;
 use crate::web::toasts::toasts;
 
 #[component]
@@ -31,11 +32,11 @@ pub(super) fn StackActions(stack: Stack) -> impl IntoView {
         {(ran && stopped && !going).then(|| verb("start", "Start"))}
         {(ran && !stopped && !going).then(|| view! { {verb("restart", "Restart")} {verb("stop", "Stop")} })}
         <More this name=name.clone() id=id.to_string() ran stopped act/>
-        {move || nav.route.with(|route| match route {
-            Route::Stack(_, StackTab::Definition) => None,
-            Route::Stack(_, StackTab::Plan(_)) => Some("btn"),
-            Route::Stack(..) | Route::Home | Route::Stacks | Route::NewStack | Route::Queue | Route::Command(_) | Route::Help | Route::Nowhere(_) => Some("btn main"),
-        }).map(|class| view! { <a class=class href=this.tab(StackTab::Definition)>"Edit"</a> })}
+        {move || nav.route.with(|route| match route.part() {
+            Some((_, _, Tab::Definition)) => None,
+            Some((_, _, Tab::Plan(_))) => Some("btn"),
+            Some(_) | None => Some("btn main"),
+        }).map(|class| view! { <a class=class href=this.tab(Tab::Definition)>"Edit"</a> })}
     }
 }
 
@@ -44,14 +45,6 @@ fn More(this: This, name: String, id: String, ran: bool, stopped: bool, act: cra
     let nav = nav();
     let toasts = toasts();
     let open = RwSignal::new(false);
-    let outside = window_event_listener(leptos::ev::click, move |event| {
-        use wasm_bindgen::JsCast;
-        let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
-        if target.is_none_or(|target| target.closest(".stack-menu").ok().flatten().is_none()) {
-            let _ = open.try_set(false);
-        }
-    });
-    on_cleanup(move || outside.remove());
     let with_files = move |then: Box<dyn FnOnce(Bundle, u32)>| {
         open.set(false);
         let number = this.stack.with_untracked(|stack| stack.as_ref().map_or(0, |stack| stack.latest_version));
@@ -68,7 +61,7 @@ fn More(this: This, name: String, id: String, ran: bool, stopped: bool, act: cra
         move |_| {
             let name = name.clone();
             with_files(Box::new(move |bundle, _| {
-                begin_with(bundle, &format!("{name}-copy"));
+                begin_with(Of::Stack, bundle, &format!("{name}-copy"));
                 nav.go(Route::NewStack);
             }));
         }
@@ -90,19 +83,16 @@ fn More(this: This, name: String, id: String, ran: bool, stopped: bool, act: cra
         }
     };
     view! {
-        <details class="menu stack-menu" prop:open=move || open.get() on:keydown=move |event| if event.key() == "Escape" { open.set(false) }>
-            <summary class="btn" aria-label=format!("More for {name}") on:click=move |event| { event.prevent_default(); open.update(|open| *open = !*open); }>"⋯"</summary>
-            <div class="sheet">
-                {(ran && stopped).then(|| view! { <button class="item" on:click=move |_| verb("start")>"Start"</button> })}
-                {(ran && !stopped).then(|| view! {
-                    <button class="item" on:click=move |_| verb("restart")>"Restart"</button>
-                    <button class="item" on:click=move |_| verb("stop")>"Stop"</button>
-                })}
-                <button class="item" on:click=copy>"Copy as a new stack"</button>
-                <button class="item" on:click=download>"Download as an archive"</button>
-                <hr/>
-                <button class="item bad" on:click=move |_| { open.set(false); this.deleting.set(true); }>"Delete…"</button>
-            </div>
-        </details>
+        <MoreMenu open label=format!("More for {name}")>
+            {(ran && stopped).then(|| view! { <button class="item" on:click=move |_| verb("start")>"Start"</button> })}
+            {(ran && !stopped).then(|| view! {
+                <button class="item" on:click=move |_| verb("restart")>"Restart"</button>
+                <button class="item" on:click=move |_| verb("stop")>"Stop"</button>
+            })}
+            <button class="item" on:click=copy>"Copy as a new stack"</button>
+            <button class="item" on:click=download>"Download as an archive"</button>
+            <hr/>
+            <button class="item bad" on:click=move |_| { open.set(false); this.deleting.set(true); }>"Delete…"</button>
+        </MoreMenu>
     }
 }

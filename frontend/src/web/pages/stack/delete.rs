@@ -6,7 +6,7 @@ use orrery_contracts::rest::Stack;
 
 use super::this;
 use crate::check::Check;
-use crate::route::Route;
+use crate::route::{Of, Route};
 use crate::web::actions::{act, bundle};
 use crate::web::js;
 use crate::web::nav::nav;
@@ -32,7 +32,7 @@ fn own_things(stack: &Stack) -> RwSignal<Check> {
     if let Some(version) = untrack(|| this.version(number)) {
         spawn_local(async move {
             let Ok(bundle) = bundle(&version.digest).await else { return };
-            if let Ok(told) = js::check(&bundle, &project).await {
+            if let Ok(told) = js::check(Of::Stack, &bundle, &project).await {
                 let _ = found.try_set(told);
             }
         });

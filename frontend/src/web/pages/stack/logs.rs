@@ -20,7 +20,7 @@ pub(super) fn LogsTab() -> impl IntoView {
     let log = RwSignal::new(LogLines::of(containers.into_iter().map(|container| container.service)));
     let paused = RwSignal::new(false);
     let state = RwSignal::new("connecting".to_owned());
-    let path = format!("/stacks/{}/logs?follow=true&tail=200", crate::route::encode(&this.key.get_value()));
+    let path = format!("/stacks/{}/logs?follow=true&tail=200", crate::route::encode(&this.line.key.get_value()));
     listen(&http::api(&path), log, state);
     let pane = NodeRef::<html::Div>::new();
     let shown = Memo::new(move |_| log.with(LogLines::shown));

@@ -116,7 +116,7 @@ fn Drifted(drift: Vec<Drift>) -> impl IntoView {
     let plan = move || {
         this.stack
             .with(|stack| stack.as_ref().and_then(|stack| stack.current_version))
-            .map(|version| this.tab(crate::route::StackTab::Plan(version)))
+            .map(|version| this.tab(crate::route::Tab::Plan(version)))
     };
     view! {
         <div class="row">

@@ -1,26 +1,34 @@
-//! A hand that acts as the docker-executor: it publishes what one would, and answers questions.
+//! A hand that acts as an executor: it publishes what one would, and answers questions.
 
 use async_nats::jetstream;
 use futures::StreamExt as _;
-use orrery_contracts::rpc::Heartbeat;
+use orrery_contracts::rpc::{Heartbeat, Raw, StreamFrame};
 use orrery_contracts::{
-    Change, Digest, Failure, StackChange, StackEvent, StackId, StepEntry, StepMessage, StepOutcome, TransitionMessage, subjects,
+    Change, Digest, Engine, Failure, StackChange, StackEvent, StackId, StepEntry, StepMessage, StepOutcome, TransitionMessage, subjects,
 };
 use orrery_nats::User;
 use orrery_nats::testing::Broker;
+use orrery_queue::frames::{Closed, Frames};
 use serde::Serialize;
 use time::OffsetDateTime;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub struct Executor {
     pub client: async_nats::Client,
+    engine: Engine,
     jetstream: jetstream::Context,
 }
 
 impl Executor {
-    pub async fn connect(broker: &Broker) -> Self {
-        let client = broker.connect(User::DockerExecutor).await.unwrap();
-        Self { jetstream: jetstream::new(client.clone()), client }
+    pub async fn connect(broker: &Broker, engine: Engine) -> Self {
+        let user = match engine {
+            Engine::Docker => User::DockerExecutor,
+            Engine::Libvirt => User::LibvirtExecutor,
+        };
+        let client = broker.connect(user).await.unwrap();
+        Self { jetstream: jetstream::new(client.clone()), client, engine }
     }
 
     /// Moves a command on.
@@ -106,16 +114,14 @@ impl Executor {
     /// A sign of life.
     pub async fn lives(&self) {
         let beat = Heartbeat { executor: "docker@local".to_owned(), running: None, engine_ready: true, waiting_for: None };
-        let subject = subjects::heartbeat(orrery_contracts::Engine::Docker, "local");
+        let subject = subjects::heartbeat(Engine::Docker, "local");
         self.client.publish(subject, serde_json::to_vec(&beat).unwrap().into()).await.unwrap();
         self.client.flush().await.unwrap();
     }
 
-    /// Answers every question of this kind with the same frames.
-    pub async fn answers(&self, verb: &str, frames: Vec<serde_json::Value>) {
-        let subject = subjects::rpc(orrery_contracts::Engine::Docker, "local", verb);
-        let mut questions = self.client.subscribe(subject).await.unwrap();
-        self.client.flush().await.unwrap();
+    /// Answers every question of this kind with the same frames, until it is aborted.
+    pub async fn answers(&self, verb: &str, frames: Vec<serde_json::Value>) -> JoinHandle<()> {
+        let mut questions = self.questions(verb).await;
         let client = self.client.clone();
         tokio::spawn(async move {
             while let Some(question) = questions.next().await {
@@ -124,10 +130,60 @@ impl Executor {
                     client.publish(reply.clone(), frame.to_string().into()).await.unwrap();
                 }
             }
+        })
+    }
+
+    /// Every question of this kind.
+    pub async fn hears(&self, verb: &str) -> mpsc::UnboundedReceiver<serde_json::Value> {
+        let mut questions = self.questions(verb).await;
+        let (tell, heard) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(question) = questions.next().await {
+                let _ = tell.send(serde_json::from_slice(&question.payload).unwrap());
+            }
         });
+        heard
+    }
+
+    /// Answers every question of this kind with a stream that says back what it is told, up to the word `end`; tells how many are open.
+    pub async fn echoes(&self, verb: &str) -> watch::Receiver<usize> {
+        let mut questions = self.questions(verb).await;
+        let (client, engine, open) = (self.client.clone(), self.engine, watch::Sender::new(0));
+        let opened = open.subscribe();
+        tokio::spawn(async move {
+            while let Some(question) = questions.next().await {
+                let (client, open) = (client.clone(), open.clone());
+                tokio::spawn(async move {
+                    let mut frames = Frames::open(&client, question.reply.unwrap(), engine, "local").await.unwrap();
+                    open.send_modify(|open| *open += 1);
+                    let _ = echo(&mut frames).await;
+                    open.send_modify(|open| *open -= 1);
+                });
+            }
+        });
+        opened
+    }
+
+    async fn questions(&self, verb: &str) -> async_nats::Subscriber {
+        let questions = self.client.subscribe(subjects::rpc(self.engine, "local", verb)).await.unwrap();
+        self.client.flush().await.unwrap();
+        questions
     }
 
     async fn publish<T: Serialize>(&self, subject: String, message: &T) {
         self.jetstream.publish(subject, serde_json::to_vec(message).unwrap().into()).await.unwrap().await.unwrap();
+    }
+}
+
+async fn echo(frames: &mut Frames) -> Result<(), Closed> {
+    loop {
+        frames.listen().await?;
+        while let Some(said) = frames.said() {
+            if said == b"end" {
+                frames.end(None).await;
+                return Ok(());
+            }
+            frames.send(&StreamFrame::Bytes(Raw(said))).await?;
+        }
     }
 }

@@ -70,6 +70,16 @@ impl Caller {
         self.with("cookie", cookie).with("origin", &origin).with("x-orrery-csrf", "1")
     }
 
+    /// Where he calls.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What he sends along.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.send(reqwest::Method::GET, path, None).await
     }

@@ -2,18 +2,20 @@
 
 mod executor;
 mod http;
+mod socket;
 
 use std::process::Command;
 use std::time::Duration;
 
 use orrery_api::config::Config;
-use orrery_contracts::BundleLimits;
+use orrery_contracts::{BundleLimits, Engine};
 use orrery_nats::User;
 use orrery_nats::testing::Broker;
 use orrery_queue::BrokerConfig;
 use orrery_tests::postgres::Cluster;
 use orrery_tests::service::Process;
 use orrery_tests::{Service, eventually};
+use uuid::Uuid;
 
 pub use executor::Executor;
 pub use http::{Answer, Caller};
@@ -35,9 +37,18 @@ pub struct World {
 }
 
 impl World {
-    /// Starts everything and waits until the api is ready.
+    /// Starts everything and waits until the projector has begun the feed of this database, and the api is ready.
     pub async fn start() -> Self {
-        let world = Self::start_early().await;
+        let mut world = Self::start_early().await;
+        let projector = tokio::sync::Mutex::new(&mut world.projector);
+        eventually("the projector to be ready", SOON, || async {
+            match projector.lock().await.ready().await? {
+                Ok(()) => Ok(Some(())),
+                Err(waits) => anyhow::bail!("it waits: {waits}"),
+            }
+        })
+        .await
+        .unwrap();
         let caller = world.anonymous();
         eventually("the api to be ready", SOON, || async {
             let answer = caller.get("/readyz").await;
@@ -86,9 +97,30 @@ impl World {
         &self.token
     }
 
+    /// Somebody of this name and role, by a token.
+    pub async fn user(&self, name: &str, role: &str) -> Caller {
+        let (id, token) = (Uuid::now_v7(), format!("orrery_{name}"));
+        let user = "INSERT INTO auth.users (id, username, password_hash, role) VALUES ($1, $2, '', $3)";
+        sqlx::query(user).bind(id).bind(name).bind(role).execute(&self.api.database).await.unwrap();
+        let kept = "INSERT INTO auth.tokens (id, user_id, name, token_hash) VALUES ($1, $1, 'test', sha256($2))";
+        sqlx::query(kept).bind(id).bind(token.as_bytes()).execute(&self.api.database).await.unwrap();
+        Caller::new(&self.address).with_token(&token)
+    }
+
+    /// Gives somebody another role.
+    pub async fn role(&self, name: &str, role: &str) {
+        let change = "UPDATE auth.users SET role = $2 WHERE username = $1";
+        sqlx::query(change).bind(name).bind(role).execute(&self.api.database).await.unwrap();
+    }
+
     /// A hand that acts as the docker-executor.
     pub async fn executor(&self) -> Executor {
-        Executor::connect(&self.broker).await
+        self.executor_of(Engine::Docker).await
+    }
+
+    /// A hand that acts as the executor of this engine.
+    pub async fn executor_of(&self, engine: Engine) -> Executor {
+        Executor::connect(&self.broker, engine).await
     }
 }
 

@@ -324,6 +324,7 @@ fn seen(one: &Kept) -> Seen {
         command: number(&one.labels, labels::COMMAND),
         version: u32::try_from(number(&one.labels, labels::VERSION)).unwrap_or_default(),
         facts: one.facts.clone(),
+        lacks: Vec::new(),
         state: one.state,
         health: if one.state.is_up() { one.health } else { Health::None },
         exit_code: one.exit_code,

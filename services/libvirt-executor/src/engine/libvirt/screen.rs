@@ -7,7 +7,7 @@ use virt::connect::Connect;
 use virt::stream::Stream;
 
 use super::{CALL, LibvirtEngine};
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, NO_SCREEN};
 use crate::engine::{DomainRef, Kind, Picture, raw};
 
 /// The largest picture that is taken: more than a screen of 8,000 by 5,000 pixels.
@@ -48,6 +48,6 @@ pub(super) async fn graphics(engine: &LibvirtEngine, domain: DomainRef) -> Resul
 fn has_screen(domain: DomainRef) -> Result<(), EngineError> {
     match domain.kind {
         Kind::Vm => Ok(()),
-        Kind::Container => Err(EngineError::refuse("no_screen", "a container has no screen: use its console")),
+        Kind::Container => Err(EngineError::refuse(NO_SCREEN, "a container has no screen: use its console")),
     }
 }

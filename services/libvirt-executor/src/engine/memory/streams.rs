@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, NO_SCREEN};
 use crate::engine::{Console, DomainRef, Kind, Picture};
 
 /// A guest that greets, and answers `ping` with `got ping`.
@@ -36,7 +36,7 @@ pub(super) fn console(name: &str) -> Console {
 pub(super) fn has_screen(domain: DomainRef) -> Result<(), EngineError> {
     match domain.kind {
         Kind::Vm => Ok(()),
-        Kind::Container => Err(EngineError::refuse("no_screen", "a container has no screen: use its console")),
+        Kind::Container => Err(EngineError::refuse(NO_SCREEN, "a container has no screen: use its console")),
     }
 }
 

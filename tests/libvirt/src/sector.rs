@@ -2,6 +2,7 @@
 //! tells the disk's size and what stands on every other disk, each on the serial line, and does nothing more. It does not hear when it
 //! is asked to end.
 #![allow(unsafe_code)] // The bytes of the program are reached by its symbols.
+#![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, clippy::missing_panics_doc)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

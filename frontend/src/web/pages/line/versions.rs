@@ -1,12 +1,12 @@
-//! The versions of a stack: a rail of them, and what differs between two.
+//! The versions of a stack or machine: a rail of them, and what differs between two.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use orrery_contracts::rest::Version;
 
-use super::this;
+use super::line;
 use crate::diff::{FileChange, bundles};
-use crate::route::{Route, StackTab};
+use crate::route::Tab;
 use crate::web::actions::bundle;
 use crate::web::clock;
 use crate::web::http::Fault;
@@ -16,12 +16,12 @@ use crate::words;
 
 /// The rail at the side of the overview.
 #[component]
-pub(super) fn VersionRail() -> impl IntoView {
-    let this = this();
-    let list = Memo::new(move |_| this.versions.value.with(|list| list.as_ref().map(|list| list.items.clone()).unwrap_or_default()));
+pub(crate) fn VersionRail() -> impl IntoView {
+    let line = line();
+    let list = Memo::new(move |_| line.versions.value.with(|list| list.as_ref().map(|list| list.items.clone()).unwrap_or_default()));
     view! {
         <section class="card">
-            <header><h2>"Versions"</h2><span class="push"><a href=this.tab(StackTab::Versions(None))>"compare"</a></span></header>
+            <header><h2>"Versions"</h2><span class="push"><a href=line.tab(Tab::Versions(None))>"compare"</a></span></header>
             {move || if list.with(Vec::is_empty) {
                 view! { <p class="pad quiet">"None yet: its first version waits in the queue."</p> }.into_any()
             } else {
@@ -33,9 +33,9 @@ pub(super) fn VersionRail() -> impl IntoView {
 
 #[component]
 fn RailItem(version: Version) -> impl IntoView {
-    let this = this();
+    let line = line();
     let number = version.version;
-    let current = Memo::new(move |_| this.stack.with(|stack| stack.as_ref().and_then(|stack| stack.current_version)));
+    let current = Memo::new(move |_| line.current());
     let here = move || current.get() == Some(number);
     let (author, comment) = (version.author.clone(), words::shorten(&version.comment, 90));
     view! {
@@ -45,8 +45,8 @@ fn RailItem(version: Version) -> impl IntoView {
                 {author} " · " {clock::ago(version.created_at)}
                 {move || match current.get() {
                     Some(current) if current == number => view! { " · runs now" }.into_any(),
-                    Some(current) if number < current => view! { " · " <a class="out" href=this.tab(StackTab::Plan(number))>"roll back"</a> }.into_any(),
-                    Some(_) | None => view! { " · " <a class="out" href=this.tab(StackTab::Plan(number))>"plan"</a> }.into_any(),
+                    Some(current) if number < current => view! { " · " <a class="out" href=line.tab(Tab::Plan(number))>"roll back"</a> }.into_any(),
+                    Some(_) | None => view! { " · " <a class="out" href=line.tab(Tab::Plan(number))>"plan"</a> }.into_any(),
                 }}
             </div>
         </li>
@@ -55,13 +55,13 @@ fn RailItem(version: Version) -> impl IntoView {
 
 /// The tab: two versions chosen, and their difference.
 #[component]
-pub(super) fn VersionsTab(pair: Option<(u32, u32)>) -> impl IntoView {
-    let this = this();
-    let list = Memo::new(move |_| this.versions.value.with(|list| list.as_ref().map(|list| list.items.clone()).unwrap_or_default()));
+pub(crate) fn VersionsTab(pair: Option<(u32, u32)>) -> impl IntoView {
+    let line = line();
+    let list = Memo::new(move |_| line.versions.value.with(|list| list.as_ref().map(|list| list.items.clone()).unwrap_or_default()));
     let chosen = Memo::new(move |_| {
         pair.or_else(|| {
             let latest = list.with(|list| list.first().map(|version| version.version))?;
-            let current = this.stack.with(|stack| stack.as_ref().and_then(|stack| stack.current_version));
+            let current = line.current();
             let from = current.filter(|current| *current != latest).unwrap_or_else(|| latest.saturating_sub(1));
             (from > 0).then_some((from, latest))
         })
@@ -79,7 +79,7 @@ pub(super) fn VersionsTab(pair: Option<(u32, u32)>) -> impl IntoView {
             </div>
             <section class="card" aria-label="All versions">
                 <header><h2>"Versions"</h2><span class="push num">{move || words::plural(list.with(Vec::len), "version", "versions")}</span></header>
-                <FaultNote fault=this.versions.fault again=move |()| this.versions.again()/>
+                <FaultNote fault=line.versions.fault again=move |()| line.versions.again()/>
                 <ol class="rail">{move || list.get().into_iter().map(|version| view! { <VersionItem version chosen/> }).collect_view()}</ol>
             </section>
         </div>
@@ -88,11 +88,11 @@ pub(super) fn VersionsTab(pair: Option<(u32, u32)>) -> impl IntoView {
 
 #[component]
 fn VersionItem(version: Version, chosen: Memo<Option<(u32, u32)>>) -> impl IntoView {
-    let this = this();
+    let line = line();
     let number = version.version;
-    let current = Memo::new(move |_| this.stack.with(|stack| stack.as_ref().and_then(|stack| stack.current_version)));
+    let current = Memo::new(move |_| line.current());
     let shown = move || chosen.get().is_some_and(|(_, to)| to == number);
-    let compare = version.parent_version.filter(|parent| *parent > 0).map(|parent| this.tab(StackTab::Versions(Some((parent, number)))));
+    let compare = version.parent_version.filter(|parent| *parent > 0).map(|parent| line.tab(Tab::Versions(Some((parent, number)))));
     let size: u64 = version.files.iter().map(|file| file.size).sum();
     view! {
         <li class=move || if current.get() == Some(number) { "current" } else { "" }>
@@ -102,8 +102,8 @@ fn VersionItem(version: Version, chosen: Memo<Option<(u32, u32)>>) -> impl IntoV
                 {compare.map(|path| view! { <a class="out" aria-current=move || shown().then_some("true") href=path>{move || if shown() { "shown" } else { "what changed" }}</a> })}
                 {move || match current.get() {
                     Some(current) if current == number => view! { <span class="tag brass">"runs now"</span> }.into_any(),
-                    Some(current) if number < current => view! { <a class="out" href=this.tab(StackTab::Plan(number))>"roll back"</a> }.into_any(),
-                    Some(_) | None => view! { <a class="out" href=this.tab(StackTab::Plan(number))>"plan"</a> }.into_any(),
+                    Some(current) if number < current => view! { <a class="out" href=line.tab(Tab::Plan(number))>"roll back"</a> }.into_any(),
+                    Some(_) | None => view! { <a class="out" href=line.tab(Tab::Plan(number))>"plan"</a> }.into_any(),
                 }}
             </div>
         </li>
@@ -112,12 +112,12 @@ fn VersionItem(version: Version, chosen: Memo<Option<(u32, u32)>>) -> impl IntoV
 
 #[component]
 fn Compare(from: u32, to: u32) -> impl IntoView {
-    let this = this();
+    let line = line();
     let nav = nav();
     let sides = RwSignal::new(if narrow() { Sides::Unified } else { Sides::Beside });
     let files = RwSignal::new(None::<Vec<FileChange>>);
     let fault = RwSignal::new(None::<Fault>);
-    let digests = Memo::new(move |_| this.version(from).zip(this.version(to)).map(|(a, b)| (a.digest, b.digest)));
+    let digests = Memo::new(move |_| line.version(from).zip(line.version(to)).map(|(a, b)| (a.digest, b.digest)));
     let fetch = move || {
         let Some((a, b)) = digests.get_untracked() else { return };
         spawn_local(async move {
@@ -138,11 +138,11 @@ fn Compare(from: u32, to: u32) -> impl IntoView {
         fetch();
     });
     let numbers = Memo::new(move |_| {
-        this.versions
+        line.versions
             .value
             .with(|list| list.as_ref().map(|list| list.items.iter().map(|version| version.version).collect::<Vec<_>>()).unwrap_or_default())
     });
-    let go = move |from: u32, to: u32| nav.go(Route::Stack(this.key.get_value(), StackTab::Versions(Some((from, to)))));
+    let go = move |from: u32, to: u32| nav.go(line.of.route(line.key.get_value(), Tab::Versions(Some((from, to)))));
     let select = move |label: &'static str, chosen: u32, pick: Callback<u32>| {
         view! {
             <select class="select small" aria-label=label on:change=move |event| if let Ok(number) = event_target_value(&event).parse() { pick.run(number) }>

@@ -14,8 +14,9 @@ mount --rbind "$own/cgroup" /sys/fs/cgroup
 # Control groups of both kinds at once confuse the container driver.
 if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi
 
-# Nothing of a libvirt that this machine has is seen or touched.
-for place in /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt /run/libvirt /run/dbus; do
+# Nothing of a libvirt that this machine has is seen or touched, another test's neither: a console is locked by the name of its device,
+# and each name space of processes has a first one.
+for place in /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt /run/libvirt /run/dbus /run/lock; do
   mkdir -p "$own$place" "$place"
   mount --bind "$own$place" "$place"
 done

@@ -1,24 +1,26 @@
-//! Every command that was about this stack.
+//! Every command that was about this stack or machine.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use orrery_contracts::rest::{Command, List};
 
-use super::this;
+use super::line;
 use crate::web::http;
 use crate::web::live::live;
 use crate::web::load::load;
 use crate::web::pages::queue::{EndedTable, OpenTable};
 use crate::web::parts::{FaultNote, Waiting};
 use crate::web::toasts::toasts;
+use crate::words;
 
 #[component]
-pub(super) fn HistoryTab() -> impl IntoView {
-    let this = this();
+pub(crate) fn HistoryTab() -> impl IntoView {
+    let line = line();
     let live = live();
     let toasts = toasts();
-    let id = Memo::new(move |_| this.stack.with(|stack| stack.as_ref().map(|stack| stack.id)));
-    let loaded = load::<List<Command>>(move || id.get().map(|id| format!("/commands?stack_id={id}&limit=100")));
+    let id = Memo::new(move |_| line.id());
+    let filter = move |id: &str| format!("/commands?{}_id={id}&limit=100", line.of.word());
+    let loaded = load::<List<Command>>(move || id.get().map(|id| filter(&id)));
     let older = RwSignal::new(Vec::<Command>::new());
     let next = RwSignal::new(None::<String>);
     Effect::new(move || {
@@ -29,7 +31,12 @@ pub(super) fn HistoryTab() -> impl IntoView {
     let all = Memo::new(move |_| {
         let id = id.get();
         let mut all: Vec<Command> = live.known.with(|known| {
-            known.commands.values().filter(|command| command.stack_id.is_some() && command.stack_id == id).cloned().collect()
+            known
+                .commands
+                .values()
+                .filter(|command| words::command_about(command).is_some_and(|about| Some(about) == id))
+                .cloned()
+                .collect()
         });
         all.extend(loaded.value.with(|list| list.as_ref().map(|list| list.items.clone()).unwrap_or_default()));
         older.with(|older| all.extend(older.iter().cloned()));
@@ -44,9 +51,7 @@ pub(super) fn HistoryTab() -> impl IntoView {
     let more = move |_| {
         let (Some(id), Some(after)) = (id.get_untracked(), next.get_untracked()) else { return };
         spawn_local(async move {
-            match http::get::<List<Command>>(&format!("/commands?stack_id={id}&limit=100&after={}", crate::route::encode(&after)), None)
-                .await
-            {
+            match http::get::<List<Command>>(&format!("{}&after={}", filter(&id), crate::route::encode(&after)), None).await {
                 Ok(list) => {
                     let _ = older.try_update(|older| older.extend(list.items));
                     let _ = next.try_set(list.next);

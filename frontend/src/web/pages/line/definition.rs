@@ -6,14 +6,14 @@ use leptos::task::spawn_local;
 use orrery_contracts::rest::{NewVersion, Version};
 use orrery_contracts::{Bundle, Code, Status as CommandStatus};
 
-use super::{This, this};
+use super::{Line, line};
 use crate::diff::{FileChange, bundles};
 use crate::draft::Draft;
-use crate::route::{Route, StackTab};
+use crate::route::{Of, Tab};
 use crate::web::actions::{bundle, ended, save_version};
 use crate::web::live::live;
 use crate::web::nav::nav;
-use crate::web::parts::{Bench, BenchState, DryPlan, FaultNote, FileDiffs, Question, Sides, Waiting};
+use crate::web::parts::{Bench, BenchState, DryPlan, FaultNote, FileDiffs, MachineForm, Question, Sides, Waiting};
 use crate::web::toasts::toasts;
 use crate::web::{http::Fault, storage};
 use crate::words;
@@ -22,14 +22,14 @@ use crate::words;
 type Begin = (Draft, String);
 
 #[component]
-pub(super) fn Definition() -> impl IntoView {
-    let this = this();
+pub(crate) fn Definition() -> impl IntoView {
+    let line = line();
     let begin = RwSignal::new(None::<Begin>);
     let fault = RwSignal::new(None::<Fault>);
     let fetch = move || {
-        let Some(latest) = untrack(|| newest(this)) else { return };
+        let Some(latest) = untrack(|| newest(line)) else { return };
         spawn_local(async move {
-            match take_up(this, latest).await {
+            match take_up(line, latest).await {
                 Ok(found) => {
                     let _ = begin.try_set(Some(found));
                     let _ = fault.try_set(None);
@@ -41,7 +41,7 @@ pub(super) fn Definition() -> impl IntoView {
         });
     };
     // Once: what is being written is not replaced by what others save.
-    let there = Memo::new(move |_| newest(this).is_some());
+    let there = Memo::new(move |_| newest(line).is_some());
     Effect::new(move || {
         if there.get() && begin.with_untracked(Option::is_none) {
             fetch();
@@ -57,19 +57,18 @@ pub(super) fn Definition() -> impl IntoView {
     }
 }
 
-fn newest(this: This) -> Option<Version> {
-    this.versions.value.with(|list| list.as_ref().and_then(|list| list.items.iter().max_by_key(|version| version.version).cloned()))
+fn newest(line: Line) -> Option<Version> {
+    line.versions.value.with(|list| list.as_ref().and_then(|list| list.items.iter().max_by_key(|version| version.version).cloned()))
 }
 
-fn key(this: This) -> String {
-    let id = this.stack.with_untracked(|stack| stack.as_ref().map(|stack| stack.id.to_string()));
-    storage::draft_key(&id.unwrap_or_else(|| this.key.get_value()))
+fn key(line: Line) -> String {
+    storage::draft_key(&untrack(|| line.id()).unwrap_or_else(|| line.key.get_value()))
 }
 
 /// The stored draft over the version that it grew from, else the newest version.
-async fn take_up(this: This, latest: Version) -> Result<Begin, Fault> {
-    if let Some(stored) = storage::read(&key(this)) {
-        let grown_from = Draft::stored_base(&stored).and_then(|number| untrack(|| this.version(number)));
+async fn take_up(line: Line, latest: Version) -> Result<Begin, Fault> {
+    if let Some(stored) = storage::read(&key(line)) {
+        let grown_from = Draft::stored_base(&stored).and_then(|number| untrack(|| line.version(number)));
         if let Some(version) = grown_from {
             let base = bundle(&version.digest).await?;
             if let Some(begin) = Draft::restore(version.version, base, &stored) {
@@ -83,21 +82,22 @@ async fn take_up(this: This, latest: Version) -> Result<Begin, Fault> {
 /// The bench over the stack's files, and the bar that saves.
 #[component]
 fn Desk(begin: Begin) -> impl IntoView {
-    let this = this();
+    let line = line();
     let (draft, comment) = (RwSignal::new(begin.0), RwSignal::new(begin.1));
     let state =
-        BenchState::new(draft, move || this.stack.with(|stack| stack.as_ref().map(|stack| stack.project.clone()).unwrap_or_default()));
+        BenchState::new(draft, line.of, move || line.head.with(|head| head.as_ref().map(|head| head.project.clone()).unwrap_or_default()));
     let changes = Memo::new(move |_| draft.with(Draft::changes));
     let kept = RwSignal::new(true);
-    let place = key(this);
+    let place = key(line);
     Effect::new(move || {
         let text = draft.with(|draft| comment.with(|comment| draft.store(comment)));
         kept.set(storage::write(&place, text.as_deref()));
-        let _ = this.unsaved.try_set(changes.get());
+        let _ = line.unsaved.try_set(changes.get());
     });
     view! {
         <div class="pile">
             <Behind state/>
+            {(line.of == Of::Machine).then(|| view! { <MachineForm state/> })}
             <Bench state><SaveBar state comment changes kept/></Bench>
         </div>
     }
@@ -106,10 +106,10 @@ fn Desk(begin: Begin) -> impl IntoView {
 /// Somebody saved since this draft began: what they changed, and the ways on.
 #[component]
 fn Behind(state: BenchState) -> impl IntoView {
-    let this = this();
+    let line = line();
     let toasts = toasts();
     let theirs = RwSignal::new(None::<(Version, Bundle, Vec<FileChange>)>);
-    let newer = Memo::new(move |_| newest(this).filter(|version| state.draft.with(|draft| version.version > draft.base_version)));
+    let newer = Memo::new(move |_| newest(line).filter(|version| state.draft.with(|draft| version.version > draft.base_version)));
     Effect::new(move || {
         let Some(version) = newer.get() else { return theirs.set(None) };
         spawn_local(async move {
@@ -161,23 +161,19 @@ fn Behind(state: BenchState) -> impl IntoView {
 
 #[component]
 fn SaveBar(state: BenchState, comment: RwSignal<String>, changes: Memo<usize>, kept: RwSignal<bool>) -> impl IntoView {
-    let this = this();
+    let line = line();
     let (live, nav, toasts) = (live(), nav(), toasts());
     let busy = RwSignal::new(false);
     let blocking = move || state.found.with(|found| found.blocking());
     let save = move || {
-        let Some(id) = this
-            .stack
-            .with_untracked(|stack| stack.as_ref().map(|stack| stack.id))
-            .filter(|_| !busy.get_untracked() && changes.get_untracked() > 0)
-        else {
+        let Some(id) = untrack(|| line.id()).filter(|_| !busy.get_untracked() && changes.get_untracked() > 0) else {
             return;
         };
         busy.set(true);
         let (seen, files) = state.draft.with_untracked(|draft| (draft.base_version, draft.bundle().clone()));
         let note = comment.get_untracked();
         spawn_local(async move {
-            let saved = match save_version(id, seen, files.clone(), note).await {
+            let saved = match save_version(line.of, &id, seen, files.clone(), note).await {
                 Ok(command) => ended(live, command).await,
                 Err(fault) => Err(fault),
             };
@@ -187,15 +183,15 @@ fn SaveBar(state: BenchState, comment: RwSignal<String>, changes: Memo<usize>, k
                     let number = command.version.unwrap_or(seen + 1);
                     state.change(|draft| *draft = Draft::of(number, files));
                     comment.set(String::new());
-                    this.versions.again();
-                    this.detail.again();
+                    line.versions.again();
+                    line.again.try_run(());
                     toasts.good(format!("v{number} is saved."));
-                    nav.go(Route::Stack(this.key.get_value(), StackTab::Plan(number)));
+                    nav.go(line.of.route(line.key.get_value(), Tab::Plan(number)));
                 }
                 Ok(command) => toasts.bad(words::command_reason(&command).unwrap_or_else(|| "The version was not saved.".into())),
                 Err(fault) => {
                     if fault.code() == Some(Code::EditConflict) {
-                        this.versions.again();
+                        line.versions.again();
                     }
                     toasts.fault(&fault);
                 }
@@ -215,7 +211,7 @@ fn SaveBar(state: BenchState, comment: RwSignal<String>, changes: Memo<usize>, k
         save();
     };
     let question = move || {
-        let path = format!("/stacks/{}/plan", crate::route::encode(&this.key.get_value()));
+        let path = format!("{}/plan", line.api());
         let bundle = Some(state.draft.with_untracked(|draft| draft.bundle().clone()));
         Some(Question { path, body: NewVersion { bundle, digest: None, comment: None } })
     };
@@ -229,7 +225,7 @@ fn SaveBar(state: BenchState, comment: RwSignal<String>, changes: Memo<usize>, k
             {move || { let n = blocking(); (n > 0).then(|| view! { <span class="st bad">{words::plural(n, "problem", "problems")}</span> }) }}
             <input class="input" aria-label="Note about this version" placeholder="What changes, in a few words" autocomplete="off" bind:value=comment/>
             <span class="row">
-                {move || (changes.get() > 0).then(|| view! { <button class="btn" type="button" on:click=discard>"Discard"</button> <DryPlan question/> })}
+                {move || (changes.get() > 0).then(|| view! { <button class="btn" type="button" on:click=discard>"Discard"</button> {(line.of == Of::Stack).then(|| view! { <DryPlan question/> })} })}
                 <button class="btn main" disabled=move || changes.get() == 0 || busy.get() aria-busy=move || busy.get().then_some("true")>
                     {move || if busy.get() { "Waits for its turn in the queue" } else { "Save, then see the plan" }}
                 </button>

@@ -1,22 +1,23 @@
 //! A libvirtd of a test's own, in name spaces of its own, with all its guests: it ends when the test does, however that
 //! ends, and nothing of the machine's own libvirt is touched.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use orrery_libvirt_executor::engine::libvirt::Uris;
+use anyhow::{Context as _, ensure};
 
-use super::network::Inside;
+use crate::network::Inside;
 
 const SCRIPT: &str = include_str!("libvirtd.sh");
 
 /// A daemon, and the folder that holds all its state.
+#[derive(Debug)]
 pub struct Libvirtd {
     folder: tempfile::TempDir,
-    /// Part of the name of each of its domains.
+    /// Part of the name of each of its domains: what is left of them in the machine's control groups goes by it.
     pub tag: String,
     child: Child,
     say: Option<ChildStdin>,
@@ -25,24 +26,28 @@ pub struct Libvirtd {
 
 impl Libvirtd {
     /// Starts one that emulates every guest in software.
-    pub fn start() -> Self {
+    ///
+    /// # Errors
+    /// When it does not start; it needs root, as mounting and bridges do.
+    pub fn start() -> anyhow::Result<Self> {
         Self::run("without-kvm")
     }
 
     /// Starts one that may use KVM, where this machine has it.
-    pub fn start_with_kvm() -> Self {
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_with_kvm() -> anyhow::Result<Self> {
         Self::run("with-kvm")
     }
 
-    /// Needs root, as mounting and bridges do.
-    fn run(kvm: &str) -> Self {
-        assert!(rustix::process::geteuid().is_root(), "a libvirtd of the tests' own needs root: run the tests as root");
-        let folder = tempfile::Builder::new().prefix("orrery-virt").tempdir().unwrap();
+    fn run(kvm: &str) -> anyhow::Result<Self> {
+        ensure!(rustix::process::geteuid().is_root(), "a libvirtd of the tests' own needs root: run the tests as root");
+        let folder = tempfile::Builder::new().prefix("orrery-virt").tempdir()?;
         // Root in a container is nobody here, and must reach its own root.
-        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711))?;
         let script = folder.path().join("libvirtd.sh");
-        std::fs::write(&script, SCRIPT).unwrap();
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        std::fs::write(&script, SCRIPT)?;
         let mut child = Command::new("unshare")
             .args(["--mount", "--net", "--pid", "--fork", "--kill-child", "sh"])
             .arg(&script)
@@ -51,53 +56,84 @@ impl Libvirtd {
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(File::create(folder.path().join("log"))?)
             .spawn()
-            .expect("unshare runs");
+            .context("unshare does not run")?;
         let say = child.stdin.take();
-        let hear = BufReader::new(child.stdout.take().unwrap());
+        let hear = BufReader::new(child.stdout.take().context("the script has no output")?);
         let tag = format!("t{}", std::process::id());
         let mut daemon = Self { folder, tag, child, say, hear };
-        daemon.expect("start");
-        daemon
+        daemon.expect("start")?;
+        Ok(daemon)
     }
 
+    /// Has it find out what QEMU can do, which it does once and takes long about on a busy machine: before anybody waits for it.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn warmed(self) -> anyhow::Result<Self> {
+        let asked = Command::new("virsh").args(["--connect", &self.vm(), "domcapabilities", "--virttype", "qemu"]).output()?;
+        ensure!(asked.status.success(), "virsh: {}", String::from_utf8_lossy(&asked.stderr));
+        Ok(self)
+    }
+
+    /// The folder that holds all its state.
+    #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// The network that it lives in.
-    pub fn network(&self) -> Inside {
+    ///
+    /// # Errors
+    /// When it has gone.
+    pub fn network(&self) -> anyhow::Result<Inside> {
         Inside::of(self.child.id())
     }
 
-    /// Where it listens.
-    pub fn uris(&self) -> Uris {
-        let socket = self.folder.path().join("run/libvirt/libvirt-sock");
-        let at = |driver: &str| format!("{driver}+unix:///system?socket={}", socket.display());
-        Uris { vm: at("qemu"), container: Some(at("lxc")) }
+    /// Where virtual machines are asked for.
+    #[must_use]
+    pub fn vm(&self) -> String {
+        self.at("qemu")
+    }
+
+    /// Where containers are asked for.
+    #[must_use]
+    pub fn container(&self) -> String {
+        self.at("lxc")
+    }
+
+    fn at(&self, driver: &str) -> String {
+        format!("{driver}+unix:///system?socket={}", self.folder.path().join("run/libvirt/libvirt-sock").display())
     }
 
     /// Kills the daemon; its guests go on.
-    pub fn kill(&mut self) {
-        self.tell("kill");
+    ///
+    /// # Errors
+    /// When it does not do so.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.tell("kill")
     }
 
     /// Starts it again.
-    pub fn start_again(&mut self) {
-        self.tell("start");
+    ///
+    /// # Errors
+    /// When it does not do so.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        self.tell("start")
     }
 
-    fn tell(&mut self, word: &str) {
-        writeln!(self.say.as_mut().unwrap(), "{word}").unwrap();
-        self.expect(word);
+    fn tell(&mut self, word: &str) -> anyhow::Result<()> {
+        writeln!(self.say.as_mut().context("nobody hears")?, "{word}")?;
+        self.expect(word)
     }
 
-    fn expect(&mut self, word: &str) {
+    fn expect(&mut self, word: &str) -> anyhow::Result<()> {
         let mut line = String::new();
-        self.hear.read_line(&mut line).unwrap();
+        self.hear.read_line(&mut line)?;
         let log = || std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        assert_eq!(line.trim(), word, "the daemon does not {word}:\n{}", log());
+        ensure!(line.trim() == word, "the daemon does not {word}:\n{}", log());
+        Ok(())
     }
 }
 
