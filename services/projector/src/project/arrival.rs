@@ -20,16 +20,13 @@ pub(super) async fn apply(to: &mut Projection<'_>, message: &Message) -> Result<
     let (publisher, id) = parse_command(&message.subject).unwrap_or(("", &message.subject));
     let read = CommandMessage::read(&message.body).and_then(|command| Ok((command.actor_for(publisher)?, command)));
     let arrival = arrival(to, message, publisher, id, read.as_ref().ok().map(|(_, command)| command));
-    commands::insert(to.db, &arrival).await?;
+    let stack = commands::insert(to.db, &arrival).await?;
     if let Ok((actor, command)) = &read
         && let Some(new) = creates(command, to, message.seq)
     {
         announce(to, message, publisher, actor.as_str(), &command.target, new).await?;
-    } else if arrival.stack_id.is_none() {
-        commands::resolve(to.db, message.seq).await?;
     }
-    let stack = commands::stack_of(to.db, message.seq).await?;
-    to.changes.command(message.seq, stack.map(StackId::new));
+    to.changes.command(message.seq, stack);
     Ok(read.err().map_or(Verdict::Taken, |rejection| Verdict::Passed(rejection.to_string())))
 }
 

@@ -17,15 +17,14 @@ pub(super) async fn apply(to: &mut Projection<'_>, message: &Message, seq: u64) 
     if transition.seq != seq {
         return Ok(Verdict::Passed(format!("it is about command {} and lies under {seq}", transition.seq)));
     }
-    let Some(Standing { sha256, state, .. }) = commands::find(to.db, seq).await? else {
+    let Some(before) = commands::find(to.db, seq).await? else {
         return Err(Regression::UnknownCommand { event: message.seq, command: seq }.into());
     };
-    if transition.command_sha256.as_str() != sha256 {
+    if transition.command_sha256.as_str() != before.sha256 {
         return Err(Regression::AnotherCommand { event: message.seq, command: seq }.into());
     }
-    let waited = state.status() == Status::Pending;
-    match state.apply(&transition) {
-        Ok(next) => moved(to, seq, waited, &next, &transition).await.map(|()| Verdict::Taken),
+    match before.state.clone().apply(&transition) {
+        Ok(next) => moved(to, seq, &before, &next, &transition).await.map(|()| Verdict::Taken),
         Err(illegal) => Ok(Verdict::Passed(format!("illegal transition: {illegal}"))),
     }
 }
@@ -33,7 +32,7 @@ pub(super) async fn apply(to: &mut Projection<'_>, message: &Message, seq: u64) 
 async fn moved(
     to: &mut Projection<'_>,
     seq: u64,
-    waited: bool,
+    before: &Standing,
     state: &CommandState,
     transition: &TransitionMessage,
 ) -> Result<(), ProjectError> {
@@ -41,14 +40,15 @@ async fn moved(
         Change::Done { summary } => Some(summary.as_str()),
         Change::Pending {} | Change::Running { .. } | Change::Failed { .. } | Change::Cancelled { .. } => None,
     };
-    if waited {
-        // What a name means is settled when its command leaves the queue.
-        commands::resolve(to.db, seq).await?;
-    }
+    let waited = before.state.status() == Status::Pending;
+    // What a name means is settled when its command leaves the queue.
+    let resolved = if waited { commands::resolve(to.db, seq).await? } else { None };
+    let stack = resolved.unwrap_or(before.stack_id);
     commands::moved(to.db, seq, state, summary, transition.at).await?;
-    let stack = commands::stack_of(to.db, seq).await?.map(orrery_contracts::StackId::new);
     match state.status() {
         Status::Pending | Status::Running => {}
+        // An attempt that never ran has no steps.
+        Status::Done | Status::Failed | Status::Cancelled if waited => {}
         Status::Done | Status::Failed | Status::Cancelled => {
             for n in steps::left_open(to.db, seq, state.attempt(), transition.at).await? {
                 to.changes.step(StepKey { command: seq, attempt: state.attempt(), n }, stack);
@@ -56,7 +56,7 @@ async fn moved(
         }
     }
     to.changes.command(seq, stack);
-    if state.status().has_ended() {
+    if state.status().has_ended() && before.announces {
         withdraw(to, seq).await?;
     }
     Ok(())

@@ -41,17 +41,25 @@ pub struct Arrival {
     pub at: Time,
 }
 
-/// Adds a command; one that is there already stays as it is.
+/// Adds a command, and answers the stack or machine that it is about: the one that it says, else what its name means now (see
+/// [`resolve`]). One that is there already stays as it is.
 ///
 /// # Errors
 /// When the database is away or refuses.
-pub async fn insert(db: &mut PgConnection, new: &Arrival) -> sqlx::Result<()> {
+pub async fn insert(db: &mut PgConnection, new: &Arrival) -> sqlx::Result<Option<StackId>> {
     let (owner, name) = new.target_name.clone().unzip();
-    sqlx::query!(
+    let added = sqlx::query_scalar!(
         "INSERT INTO commands (seq, id, publisher, type, target, target_owner, target_name, actor, stack_id, version, on_failure,
                                sha256, bytes, readable, status, attempt, run, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'PENDING', 1, 0, $15)
-         ON CONFLICT (seq) DO NOTHING",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, (
+                     SELECT s.id FROM stacks s
+                     WHERE s.owner = $6 AND s.name = $7 AND s.deleted_at IS NULL
+                       AND s.kind = CASE WHEN $4 LIKE 'machine.%' THEN 'machine' ELSE 'stack' END AND coalesce($4, '') NOT LIKE 'box.%'
+                       AND (NOT s.pending OR s.created_by < $1)
+                     ORDER BY s.pending, s.created_by, s.id LIMIT 1)),
+                 $10, $11, $12, $13, $14, 'PENDING', 1, 0, $15)
+         ON CONFLICT (seq) DO NOTHING
+         RETURNING stack_id",
         big(new.seq),
         &storable(&new.id),
         &storable(&new.publisher),
@@ -68,9 +76,12 @@ pub async fn insert(db: &mut PgConnection, new: &Arrival) -> sqlx::Result<()> {
         new.readable,
         new.at.inner(),
     )
-    .execute(db)
+    .fetch_optional(&mut *db)
     .await?;
-    Ok(())
+    match added {
+        Some(stack) => Ok(stack.map(StackId::new)),
+        None => Ok(find(db, new.seq).await?.and_then(|standing| standing.stack_id)),
+    }
 }
 
 /// Where a command stands.
@@ -82,6 +93,8 @@ pub struct Standing {
     pub state: CommandState,
     /// The stack that it is about.
     pub stack_id: Option<StackId>,
+    /// Whether a stack or machine is shown only because this command is to make it.
+    pub announces: bool,
 }
 
 /// Looks a command up.
@@ -89,13 +102,19 @@ pub struct Standing {
 /// # Errors
 /// When the database is away or refuses.
 pub async fn find(db: &mut PgConnection, seq: u64) -> sqlx::Result<Option<Standing>> {
-    let row = sqlx::query!("SELECT sha256, status, attempt, run, reason, error, stack_id FROM commands WHERE seq = $1", big(seq))
-        .fetch_optional(db)
-        .await?;
+    let row = sqlx::query!(
+        r#"SELECT sha256, status, attempt, run, reason, error, stack_id,
+                  EXISTS (SELECT FROM stacks s WHERE s.created_by = c.seq AND s.pending) AS "announces!"
+           FROM commands c WHERE seq = $1"#,
+        big(seq)
+    )
+    .fetch_optional(db)
+    .await?;
     Ok(row.map(|row| Standing {
         state: state(&row.status, small(row.attempt), small(row.run), row.reason, row.error),
         sha256: row.sha256,
         stack_id: row.stack_id.map(StackId::new),
+        announces: row.announces,
     }))
 }
 
@@ -191,24 +210,25 @@ pub async fn made_version(db: &mut PgConnection, seq: u64, version: u32) -> sqlx
 }
 
 /// Finds the stack or machine that a command's name means now: the one that exists, else the first whose create waits before it.
-/// A box has no row of its own.
+/// A box has no row of its own, and what is meant by its id needs no finding: then nothing is answered.
 ///
 /// # Errors
 /// When the database is away or refuses.
-pub async fn resolve(db: &mut PgConnection, seq: u64) -> sqlx::Result<()> {
-    sqlx::query!(
+pub async fn resolve(db: &mut PgConnection, seq: u64) -> sqlx::Result<Option<Option<StackId>>> {
+    let found = sqlx::query_scalar!(
         "UPDATE commands c SET stack_id = (
              SELECT s.id FROM stacks s
              WHERE s.owner = c.target_owner AND s.name = c.target_name AND s.deleted_at IS NULL
                AND s.kind = CASE WHEN c.type LIKE 'machine.%' THEN 'machine' ELSE 'stack' END AND coalesce(c.type, '') NOT LIKE 'box.%'
                AND (NOT s.pending OR s.created_by < c.seq)
              ORDER BY s.pending, s.created_by, s.id LIMIT 1)
-         WHERE c.seq = $1 AND c.target_name IS NOT NULL",
+         WHERE c.seq = $1 AND c.target_name IS NOT NULL
+         RETURNING c.stack_id",
         big(seq)
     )
-    .execute(db)
+    .fetch_optional(db)
     .await?;
-    Ok(())
+    Ok(found.map(|stack| stack.map(StackId::new)))
 }
 
 /// The same for every command that waits with this name; answers those whose stack has changed.
