@@ -1,7 +1,7 @@
 //! `WS /machines/{id}/console` and `/machines/{id}/screen`: what a guest says to its console or its screen, and what is said to it,
 //! as binary messages, after an empty one that says that it has begun. The executor carries them; nothing is kept here but who came and when he went, in the audit.
 //!
-//! Who may not come is refused before there is a WebSocket. Everything else is said in its close, since a page is shown no other
+//! Who is a stranger is refused before there is a WebSocket. Everything else is said in its close, since a page is shown no other
 //! answer: 1000 when the guest has ended, 1012 when the service ends, and 4000 and the status of a refusal with its words.
 
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub async fn console(
     At(path): At<NamedPath>,
     upgrade: Upgrade,
 ) -> Answer<Response> {
-    open(api, principal, client, &path, upgrade, View::Console).await
+    Ok(open(api, principal, client, &path, upgrade, View::Console).await)
 }
 
 /// The screen of a machine: the protocol of VNC (RFC 6143).
@@ -76,18 +76,15 @@ pub async fn screen(
     At(path): At<NamedPath>,
     upgrade: Upgrade,
 ) -> Answer<Response> {
-    open(api, principal, client, &path, upgrade, View::Screen).await
+    Ok(open(api, principal, client, &path, upgrade, View::Screen).await)
 }
 
-async fn open(api: Api, principal: Principal, client: Client, path: &NamedPath, upgrade: Upgrade, view: View) -> Answer<Response> {
-    let machine: Machine = named::fetch(&api, &principal, &path.id).await?;
-    let session = Session { api, principal, client, machine: machine.id, host: machine.host, view };
-    if let Err(refusal) = session.principal.may_write() {
-        session.note(view.words().1, false).await;
-        return Err(refusal);
-    }
+async fn open(api: Api, principal: Principal, client: Client, path: &NamedPath, upgrade: Upgrade, view: View) -> Response {
     let upgrade = upgrade.0.max_message_size(LARGEST).max_frame_size(LARGEST).protocols(["binary"]);
-    Ok(upgrade.on_upgrade(move |socket| session.carry(socket)))
+    match Session::begin(api, principal, client, path, view).await {
+        Ok(session) => upgrade.on_upgrade(move |socket| session.carry(socket)),
+        Err(refusal) => upgrade.on_upgrade(move |socket| close(socket, refused(refusal))),
+    }
 }
 
 /// How a WebSocket is closed (RFC 6455, section 7.4).
@@ -104,6 +101,16 @@ struct Session {
 }
 
 impl Session {
+    async fn begin(api: Api, principal: Principal, client: Client, path: &NamedPath, view: View) -> Answer<Self> {
+        let machine: Machine = named::fetch(&api, &principal, &path.id).await?;
+        let session = Self { api, principal, client, machine: machine.id, host: machine.host, view };
+        if let Err(refusal) = session.principal.may_write() {
+            session.note(view.words().1, false).await;
+            return Err(refusal);
+        }
+        Ok(session)
+    }
+
     async fn note(&self, action: &str, succeeded: bool) {
         let subject = self.machine.to_string();
         let (user_id, username) = (Some(self.principal.user_id), self.principal.name.as_str());
@@ -111,11 +118,11 @@ impl Session {
     }
 
     async fn carry(self, mut socket: WebSocket) {
-        let (code, reason) = match Seat::take(&self.api, self.principal.user_id) {
+        let end = match Seat::take(&self.api, self.principal.user_id) {
             Ok(_seat) => self.look(&mut socket).await,
             Err(refusal) => refused(refusal),
         };
-        let _ = timeout(UNREAD, socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() })))).await;
+        close(socket, end).await;
     }
 
     async fn look(&self, socket: &mut WebSocket) -> End {
@@ -182,6 +189,10 @@ impl Session {
             }
         }
     }
+}
+
+async fn close(mut socket: WebSocket, (code, reason): End) {
+    let _ = timeout(UNREAD, socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() })))).await;
 }
 
 fn the_service_ends() -> End {

@@ -46,7 +46,8 @@ async fn a_console_is_for_who_may_change_the_machine_and_for_the_page_alone() {
     let id = machine(&ada).await;
 
     assert_eq!(refused(&world.anonymous(), CONSOLE, 401).await.code(), "unauthenticated");
-    assert_eq!(refused(&world.user("eve", "user").await, CONSOLE, 404).await.code(), "not_found");
+    let eve = world.user("eve", "user").await;
+    assert_eq!(eve.socket(CONSOLE).await.ok().unwrap().closed().await.0, 4404, "a page is shown the close and no status");
     let plain = ada.get(CONSOLE).await.expect(422);
     assert!(plain.json["detail"].as_str().unwrap().contains("this is a WebSocket"), "{}", plain.text);
 
@@ -67,7 +68,8 @@ async fn a_console_is_for_who_may_change_the_machine_and_for_the_page_alone() {
     assert_eq!(console.closed().await, (4401, "the session has ended; sign in again".to_owned()));
 
     world.role("ada", "viewer").await;
-    assert_eq!(refused(&ada, CONSOLE, 403).await.code(), "forbidden");
+    let refusal = ada.socket(CONSOLE).await.ok().unwrap().closed().await;
+    assert_eq!(refusal, (4403, "ada may look and not change".to_owned()));
     let row = |user: &str, action: &str, succeeded| (user.to_owned(), format!("machine.console.{action}"), id.clone(), succeeded);
     assert_eq!(audited(&world, 3).await, [row("admin", "open", true), row("admin", "close", true), row("ada", "open", false)]);
 }
