@@ -15,13 +15,13 @@ use orrery_test_libvirt::Libvirtd;
 use orrery_tests::bundles::replacing;
 use orrery_tests::history::{History, Watch};
 use orrery_tests::images::BUSYBOX;
+use orrery_tests::machines::{import, with_libvirt};
 use orrery_tests::publisher::{Acknowledged, Publisher};
 use orrery_tests::{Installation, wait};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use crate::small_machines::{import, with_libvirt};
 use crate::small_stacks::{does_not_start, sleepers};
 
 const COMMANDS: usize = 200;

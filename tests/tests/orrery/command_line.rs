@@ -5,11 +5,11 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use orrery_tests::machines::{import, with_libvirt};
 use orrery_tests::service::test_program;
 use orrery_tests::{Installation, wait};
 use serde_json::json;
 
-use crate::small_machines::{import, with_libvirt};
 use crate::small_stacks::sleepers;
 
 /// The client as the administrator runs it.

@@ -22,7 +22,6 @@ mod main_job_rest;
 mod on_the_engine;
 mod plans;
 mod rejections;
-mod small_machines;
 mod small_stacks;
 mod two_executors;
 mod uploads;

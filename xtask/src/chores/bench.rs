@@ -11,15 +11,29 @@ use super::report;
 use crate::folders;
 use crate::say;
 use crate::shell;
-use crate::tools::{Tools, cargo, compose};
+use crate::tools::{Tools, cargo, compose, libvirt};
 
 /// The parts, each of which is a section of the report.
-const PARTS: [&str; 7] = ["commands", "backlog", "planning", "services-1", "services-10", "services-20", "services-50"];
+const PARTS: [&str; 11] = [
+    "commands",
+    "backlog",
+    "planning",
+    "services-1",
+    "services-10",
+    "services-20",
+    "services-50",
+    "machines-1",
+    "machines-5",
+    "machines-20",
+    "machines-life",
+];
 
 const HEAD: &str = "# What Orrery costs\n\nWritten by `cargo xtask bench`. The median of interleaved runs, and in brackets the quickest and the slowest.\n\n\
     Orrery's time from RUNNING to the last effect is taken from the command's own steps: reading the definition, looking at the engine, planning, and every step \
     written ahead. Its time from POST to DONE has the queue, the gates (a container without a health check must stay up for half a second) and the read model in it. Where one has changed, the last effect is that the old container goes, which waits for the gate of the new one. \
-    Compose's time is that of `docker compose up -d`. The bare calls make the network and the same containers, as many side by side as Orrery does.\n";
+    Compose's time is that of `docker compose up -d`. The bare calls make the network and the same containers, as many side by side as Orrery does.\n\n\
+    Machines are guests of one sector, emulated in software, and containers of one program. They are made one after another, as the queue has it, by Orrery from a box, \
+    and by `virsh define` and `virsh start` of the definition that libvirt then has, on disks that were made before.\n";
 
 /// Measure what Orrery costs, and write it to docs/bench.md.
 #[derive(clap::Args)]
@@ -41,6 +55,9 @@ impl Bench {
         let docker_host = std::env::var("DOCKER_HOST").ok();
         let tools = Tools::find_or_install(docker_host.as_deref())?;
         let peer = compose::find_or_install()?;
+        if PARTS.iter().any(|part| wanted(part) && part.starts_with("machines")) {
+            libvirt::find_or_install()?;
+        }
         let programs = self.build()?;
         let path = folders::repository().join("docs/bench.md");
         for part in PARTS.iter().filter(|part| wanted(part)) {

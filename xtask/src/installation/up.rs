@@ -26,6 +26,9 @@ pub(crate) struct Up {
     /// Use the programs and the page that were built before.
     #[arg(long)]
     no_build: bool,
+    /// Install and start libvirt too, where none answers: for virtual machines and system containers.
+    #[arg(long)]
+    machines: bool,
 }
 
 impl Up {
@@ -38,6 +41,9 @@ impl Up {
         interrupt::listen()?;
         let lock = Lock::hold(&data)?;
         let mut record = Record::load(&data)?;
+        if self.machines {
+            tools::libvirt::find_or_start(std::env::var("ORRERY_LIBVIRT_URI").ok().as_deref().or(record.setting("ORRERY_LIBVIRT_URI")))?;
+        }
         if Member::ALL.into_iter().all(|member| record.is_alive(member)) {
             say::step("running", "this installation runs already; `cargo xtask down` stops it");
             tell_where(&data, &record);

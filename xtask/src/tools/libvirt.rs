@@ -1,16 +1,21 @@
 //! libvirt: the headers that our own programs are built with, the daemon and QEMU that the tests start for themselves, and
-//! the kernel that their guests boot. Nothing here starts a daemon, and none of this machine is ever used by a test.
+//! the kernel that their guests boot. A daemon of this machine is started for `up --machines` alone, and never used by a test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::apt;
 use crate::folders;
 use crate::say;
 use crate::shell;
+
+/// Where machines are asked for unless `ORRERY_LIBVIRT_URI` says otherwise.
+const USUAL: &str = "qemu:///system";
+/// How long a daemon may take to answer, which asks QEMU first.
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// What the tests run, each with the package that Debian has it in. `cpio` packs what a guest boots into.
 const PROGRAMS: [(&str, &str); 10] = [
@@ -59,15 +64,61 @@ pub(crate) fn headers() -> Result<()> {
 /// Sees to it that everything is there for tests with real guests; says where a guest's kernel and modules lie.
 pub(crate) fn find_or_install() -> Result<PathBuf> {
     headers()?;
+    install("libvirt and QEMU, which the tests run for themselves")?;
+    guest_kernel()
+}
+
+/// Sees to it that libvirt answers, so that there can be machines. Nothing here ever stops it.
+pub(crate) fn find_or_start(uri: Option<&str>) -> Result<()> {
+    let uri = uri.unwrap_or(USUAL);
+    if answers(uri) {
+        return Ok(());
+    }
+    if uri != USUAL {
+        bail!("no libvirt answers at ORRERY_LIBVIRT_URI={uri}: start it, or unset ORRERY_LIBVIRT_URI to use one on this machine");
+    }
+    if !folders::is_root() {
+        bail!(
+            "no libvirt answers at {uri}, and starting one needs root: run `sudo apt-get install libvirt-daemon-system qemu-system-x86`, \
+             `sudo systemctl start libvirtd` and `sudo usermod -aG libvirt $USER`, sign in again and try again"
+        );
+    }
+    install("libvirt and QEMU, which machines run on")?;
+    let began = Instant::now();
+    say::step("libvirt", "starting libvirtd");
+    if Path::new("/run/systemd/system").is_dir() {
+        shell::quiet(shell::command("systemctl").args(["start", "libvirtd"]))
+            .context("libvirtd does not start: see `journalctl -u libvirtd`")?;
+    } else {
+        for daemon in ["virtlogd", "libvirtd"] {
+            let program = shell::on_path(daemon).with_context(|| format!("{daemon} is not there"))?;
+            shell::quiet(shell::command(program).arg("--daemon")).with_context(|| format!("{daemon} does not start"))?;
+        }
+    }
+    while !answers(uri) {
+        if began.elapsed() > READY_WITHIN {
+            bail!("libvirtd was started, and does not answer at {uri}: see `virsh -c {uri} version`");
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    say::done("libvirt", &format!("answers at {uri}"), began);
+    Ok(())
+}
+
+fn answers(uri: &str) -> bool {
+    shell::on_path("virsh").is_some() && shell::succeeds(shell::command("virsh").args(["--connect", uri, "version"]))
+}
+
+fn install(why: &str) -> Result<()> {
     let programs = PROGRAMS.iter().filter(|(program, _)| shell::on_path(program).is_none());
     let files = FILES.iter().filter(|(pattern, _)| !exists(pattern));
     let missing: Vec<&str> = programs.chain(files).map(|(_, package)| *package).collect();
     if !missing.is_empty() {
         let missing = with_fitting_tools(missing)?;
         let names: Vec<&str> = missing.iter().map(String::as_str).collect();
-        apt::install(&names, "libvirt and QEMU, which the tests run for themselves")?;
+        apt::install(&names, why)?;
     }
-    guest_kernel()
+    Ok(())
 }
 
 /// QEMU and its tools must be of one version: where newer tools lie beside a QEMU that is missing, those of this release

@@ -11,11 +11,14 @@ mod commands;
 mod compose;
 mod contest;
 mod figures;
+mod machines;
 mod shapes;
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use orrery_test_libvirt::Libvirtd;
+use orrery_tests::machines::with_libvirt;
 use orrery_tests::{Installation, Service, memory};
 
 use contest::Contest;
@@ -27,8 +30,14 @@ async fn main() -> anyhow::Result<()> {
     let part = setting("ORRERY_BENCH_PART")?;
     let peer = PathBuf::from(setting("ORRERY_BENCH_COMPOSE")?);
     let report = PathBuf::from(setting("ORRERY_BENCH_REPORT")?);
-    let orrery = Installation::start().await?;
-    let measured = measure(&orrery, &peer, &part, rounds).await;
+    let (orrery, libvirt) = match part.starts_with("machines") {
+        true => with_libvirt().await.map(|(orrery, libvirt)| (orrery, Some(libvirt)))?,
+        false => (Installation::start().await?, None),
+    };
+    let measured = match &libvirt {
+        Some(libvirt) => measure_machines(&orrery, libvirt, &part, rounds).await,
+        None => measure(&orrery, &peer, &part, rounds).await,
+    };
     let section = format!("{}\n{}", measured?, conditions(&orrery, &peer, rounds).await?);
     orrery.end().await?;
     println!("{section}");
@@ -57,6 +66,14 @@ async fn measure(orrery: &Installation, peer: &std::path::Path, part: &str, roun
         _ if part == "backlog" => commands::backlog(orrery, rounds.saturating_mul(40)).await,
         _ if part == "planning" => commands::planning(orrery, rounds).await,
         _ => anyhow::bail!("there is no part {part:?}"),
+    }
+}
+
+async fn measure_machines(orrery: &Installation, libvirt: &Libvirtd, part: &str, rounds: usize) -> anyhow::Result<String> {
+    match part.strip_prefix("machines-") {
+        Some("life") => machines::lives(orrery, rounds.saturating_mul(34)).await,
+        Some(many) => machines::contests(orrery, libvirt, many.parse().context("machines-<n>")?, rounds).await,
+        None => anyhow::bail!("there is no part {part:?}"),
     }
 }
 

@@ -1,13 +1,16 @@
 //! Machines that are small, and an Orrery that can run them.
 
 use orrery_test_libvirt::{Libvirtd, sector};
-use orrery_tests::Installation;
-use orrery_tests::installation::Form;
-use orrery_tests::publisher::Publisher;
 use serde_json::json;
 
+use crate::installation::{Form, Installation};
+use crate::publisher::Publisher;
+
 /// An installation with a libvirtd of its own.
-pub(crate) async fn with_libvirt() -> anyhow::Result<(Installation, Libvirtd)> {
+///
+/// # Errors
+/// When one of them does not start.
+pub async fn with_libvirt() -> anyhow::Result<(Installation, Libvirtd)> {
     let libvirt = Libvirtd::start()?.warmed()?;
     let (vm, container, pool) = (libvirt.vm(), libvirt.container(), libvirt.folder().join("pool").display().to_string());
     let settings = [
@@ -21,10 +24,21 @@ pub(crate) async fn with_libvirt() -> anyhow::Result<(Installation, Libvirtd)> {
 }
 
 /// The box `boots`, of one sector: its guest says how often it has booted, and "that is all".
-pub(crate) async fn import(publisher: &Publisher) -> anyhow::Result<()> {
-    let image = sector::disk();
-    let (url, sha256) = (served(image.clone()).await?, orrery_contracts::Digest::of(&image));
-    publisher.done(&json!({"type": "box.import", "target": "boots", "payload": {"url": url, "sha256": sha256}})).await.map(drop)
+///
+/// # Errors
+/// When it is not imported.
+pub async fn import(publisher: &Publisher) -> anyhow::Result<()> {
+    import_as(publisher, "boots", sector::disk()).await
+}
+
+/// A box of this name and content.
+///
+/// # Errors
+/// When it is not imported.
+pub async fn import_as(publisher: &Publisher, name: &str, content: Vec<u8>) -> anyhow::Result<()> {
+    let sha256 = orrery_contracts::Digest::of(&content);
+    let url = served(content).await?;
+    publisher.done(&json!({"type": "box.import", "target": name, "payload": {"url": url, "sha256": sha256}})).await.map(drop)
 }
 
 /// The address of a server that answers every request with this.
