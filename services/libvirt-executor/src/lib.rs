@@ -16,5 +16,6 @@ pub mod forward;
 pub mod observe;
 pub mod picture;
 pub mod plan;
+pub mod restart;
 mod rpc;
 pub mod service;

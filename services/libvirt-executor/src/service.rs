@@ -44,8 +44,10 @@ pub async fn run() -> anyhow::Result<()> {
         changed: std::sync::Arc::default(),
         keeper: std::sync::Arc::default(),
         consoles: std::sync::Arc::default(),
+        in_hand: std::sync::Arc::default(),
     };
     tokio::spawn(executor.clone().keep_doors(shutdown.clone()));
+    tokio::spawn(executor.clone().restart_containers(shutdown.clone()));
     tokio::spawn(Observer { executor: executor.clone(), broker: broker.clone() }.run(shutdown.clone()));
     tokio::spawn(rpc::answer(executor.clone(), broker.clone(), shutdown.clone()));
     readiness.started();

@@ -68,7 +68,7 @@ async fn a_container_has_its_address_and_goes_with_all_that_is_in_it() {
     let name = name(&lab, "net");
     let web = name.as_str();
     lab.import("small", guests::archive(lab.folder()), json!({"format": "rootfs"})).await;
-    let more = "networks: [{nat: outside, address: 10.9.8.70}]\nready: {tcp: 80}\ninit: [/bin/busybox, httpd, -f, -p, '80', -h, /]\n";
+    let more = "networks: [{nat: outside, address: 10.9.8.70}]\nready: {tcp: 80}\nstop_grace_period: 2s\ninit: [/bin/busybox, httpd, -f, -p, '80', -h, /]\n";
     let definition = container(more).to_string().replace("init: /bin/boot\\n", "");
     let id = lab.machine_of(web, serde_json::from_str(&definition).unwrap()).await;
     let seen = until("it to be observed", async || lab.machine(id).await.filter(|seen| seen.state == DomainState::Running)).await;
@@ -86,8 +86,38 @@ async fn what_is_no_root_filesystem_is_no_box_of_one() {
     let (seq, ended) = lab.run("box.import", "small", lab.payload(b"no archive".to_vec(), json!({"format": "rootfs"}))).await;
     assert!(format!("{ended:?}").contains("this is no archive of a root filesystem"), "{seq}: {ended:?}");
     lab.import("file", b"no archive".to_vec(), json!({"format": "file"})).await;
-    lab.done("machine.create", "web", definition("kind: container\nsource: {archive: file}\nrestart: always\n")).await;
+    lab.done("machine.create", "web", definition("kind: container\nsource: {archive: file}\nrestart: on-failure\n")).await;
     let why = lab.refused("machine.apply", "web", json!({"version": 1})).await;
     assert!(why.contains("the box file is of format file, and a container needs rootfs"), "{why}");
-    assert!(why.contains("restart: libvirt starts no container again"), "{why}");
+    assert!(why.contains("restart: libvirt does not tell how a container has ended; take always or no"), "{why}");
+}
+
+#[tokio::test]
+async fn a_container_that_ends_by_itself_is_started_again_and_one_that_was_stopped_is_not() {
+    let lab = Lab::start().await;
+    let name = name(&lab, "again");
+    let web = name.as_str();
+    lab.import("small", guests::archive(lab.folder()), json!({"format": "rootfs"})).await;
+    let id = lab.machine_of(web, container("restart: always\nnetworks: []\nstop_grace_period: 20s\n")).await;
+    let number = || lab.virsh_lxc(&["domid", web]);
+    let first = number();
+    // What its first process does when it is told to end.
+    let ends = || std::process::Command::new("virsh").args(["-c", &lab.libvirt.container(), "shutdown", web, "--mode", "signal"]).output();
+    for _ in 0..2 {
+        let before = number();
+        ends().unwrap();
+        until("it to run again", async || Some(number()).filter(|now| *now != before && now.parse::<u64>().is_ok())).await;
+    }
+    assert_ne!(number(), first);
+
+    lab.done("machine.shutdown", web, json!({})).await;
+    until("it to be off", async || lab.machine(id).await.filter(|seen| !seen.state.is_up())).await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(lab.virsh_lxc(&["domstate", web]), "shut off", "a stop by command is not undone: {}", lab.log());
+
+    // A hand from outside is no end of its own.
+    lab.done("machine.start", web, json!({})).await;
+    lab.virsh_lxc(&["destroy", web]);
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(lab.virsh_lxc(&["domstate", web]), "shut off");
 }

@@ -137,3 +137,23 @@ async fn a_wait_that_is_broken_off_is_no_failure() {
     assert!(found.contains("32768 KiB"), "the old machine runs again: {found}\n{:#?}\n{}", lab.steps(seq).await, lab.log());
     assert_eq!(lab.virsh(&["domstate", "web"]), "running");
 }
+
+#[tokio::test]
+async fn a_revert_that_was_begun_is_told_whatever_becomes_of_it() {
+    let mut lab = Lab::start().await;
+    lab.import("boots", sector::disk(), json!({})).await;
+    let id = lab.machine_of("web", version(32, "one")).await;
+    lab.done("machine.snapshot.create", "web", json!({"name": "one"})).await;
+    lab.done("machine.version.create", "web", version(40, "two")).await;
+    lab.done("machine.apply", "web", json!({"version": 2})).await;
+
+    let seq = lab.send("machine.snapshot.revert", "web", json!({"name": "one"})).await;
+    until("libvirt to have brought it back", async || lab.virsh(&["dominfo", "web"]).contains("32768 KiB").then_some(())).await;
+    lab.kill();
+    lab.cancel(seq).await;
+    lab.start_again();
+    let ended = lab.ended(seq).await;
+    let told = async || lab.machine(id).await.filter(|seen| seen.version == Some(1) && seen.drift.is_empty());
+    let seen = until(&format!("what was brought back to be what is wanted, after {ended:?}"), told).await;
+    assert_eq!(seen.memory, 32 << 20, "{}", lab.log());
+}

@@ -113,3 +113,18 @@ async fn without_a_daemon_every_call_says_what_it_waits_for() {
     assert!(error.message.contains(&uri), "{error}");
     assert!(engine.away().is_some());
 }
+
+#[tokio::test]
+async fn a_daemon_that_did_not_find_qemu_at_first_looks_again() {
+    let mut libvirt = Libvirtd::start().unwrap();
+    let uri = libvirt.vm();
+    let version = || std::process::Command::new("virsh").args(["-c", &uri, "version"]).output().unwrap();
+    libvirt.hide_qemu().unwrap();
+    assert!(!version().status.success());
+    libvirt.show_qemu().unwrap();
+    let why = version().stderr;
+    assert!(String::from_utf8_lossy(&why).contains("Cannot find suitable emulator"), "libvirt finds it by itself now: {why:?}");
+    let engine = LibvirtEngine::start(&Uris { vm: libvirt.vm(), container: None });
+    let able = engine.capabilities().await;
+    assert!(able.as_ref().is_ok_and(|able| able.hypervisor > 0), "{able:?}");
+}

@@ -86,3 +86,26 @@ async fn an_executor_that_dies_while_it_waits_goes_on_waiting() {
     assert!(matches!(ended, orrery_contracts::Change::Done { .. }), "{ended:?}: {steps:#?}\n{}", lab.log());
     assert_eq!(steps.last().map(String::as_str), Some("machine.wait web"), "{steps:#?}");
 }
+
+#[tokio::test]
+async fn what_a_killed_daemon_left_of_a_network_is_cleared_away() {
+    let mut lab = Lab::start().await;
+    lab.import("boots", orrery_test_libvirt::sector::disk(), json!({})).await;
+    let boots = "kind: vm\nsource: {box: boots}\nmemory: 32MiB\nnetworks: [{nat: outside, address: 10.9.8.50}]\nstop_grace_period: 1s\n";
+    lab.machine_of("web", definition(boots)).await;
+    lab.done("machine.stop", "web", json!({})).await;
+    let bridge =
+        lab.virsh(&["net-info", "outside"]).lines().find_map(|line| line.strip_prefix("Bridge:").map(str::trim)).unwrap().to_owned();
+
+    // Bridge, address and dnsmasq are there, and the daemon had not written down yet that the network runs.
+    lab.libvirt.kill().unwrap();
+    std::fs::remove_file(lab.libvirt.folder().join("run/libvirt/network/outside.xml")).unwrap();
+    lab.libvirt.start_again().unwrap();
+    let again = lab.virsh(&["net-start", "outside"]);
+    assert!(!lab.virsh(&["net-list", "--name"]).contains("outside"), "libvirt clears it away by itself: {again}");
+
+    lab.done("machine.start", "web", json!({})).await;
+    assert!(lab.virsh(&["net-list", "--name"]).contains("outside"));
+    assert!(lab.virsh(&["net-dumpxml", "outside"]).contains(&format!("name='{bridge}'")), "it keeps its bridge");
+    assert_eq!(lab.virsh(&["domstate", "web"]), "running");
+}

@@ -123,6 +123,22 @@ impl Libvirtd {
         self.tell("start")
     }
 
+    /// Hides QEMU from the daemon.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    pub fn hide_qemu(&mut self) -> anyhow::Result<()> {
+        self.tell("hide")
+    }
+
+    /// Has it see QEMU again.
+    ///
+    /// # Errors
+    /// When it was not hidden.
+    pub fn show_qemu(&mut self) -> anyhow::Result<()> {
+        self.tell("show")
+    }
+
     fn tell(&mut self, word: &str) -> anyhow::Result<()> {
         writeln!(self.say.as_mut().context("nobody hears")?, "{word}")?;
         self.expect(word)

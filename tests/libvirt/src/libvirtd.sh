@@ -1,6 +1,6 @@
 #!/bin/sh
 # A libvirtd of a test's own, in name spaces of its own (mounts, processes, network): run by `unshare`, ended with it.
-# $1 is the folder that holds all its state, $2 `without-kvm` or `with-kvm`. It hears `kill` and `start`, and ends when nobody is there to say more.
+# $1 is the folder that holds all its state, $2 `without-kvm` or `with-kvm`. It hears `kill`, `start`, `hide` and `show`, and ends when nobody is there to say more.
 set -eu
 own=$1
 mount --make-rprivate /
@@ -54,6 +54,15 @@ hear() {
         echo kill
         ;;
       start) start ;;
+      hide)
+        qemu=$(command -v qemu-system-x86_64)
+        mount --bind /dev/null "$qemu"
+        echo hide
+        ;;
+      show)
+        umount "$qemu"
+        echo show
+        ;;
     esac
   done
 }

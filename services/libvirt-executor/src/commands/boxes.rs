@@ -63,7 +63,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             *got = Some((import, fetched));
             Ok(StepDone::done(detail))
         };
-        site.work("box.fetch", &run.command().message.target.to_string(), work).await?;
+        run.step(site.spec("box.fetch", &run.command().message.target.to_string()), work).await?;
         let Some((import, fetched)) = came else { return Err(RunError::failed("box", "nothing was fetched")) };
         let volume = box_volume(import.name.as_str(), fetched.format);
         self.bring_into_pool(&site, &volume, &fetched).await.map_err(|halt| match halt {

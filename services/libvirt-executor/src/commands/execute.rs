@@ -49,10 +49,15 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
                 Ok(summary)
             }
             Task::Revert { name } => {
-                let summary = lifecycle::revert(&site, &identity, &name).await?;
-                let seen = lifecycle::found(&site, &identity).await?;
-                self.changed.notify_one();
-                self.follow(run, head, seen.as_ref()).await.map(|()| summary)
+                let reverted = lifecycle::revert(&site, &identity, &name).await;
+                // An earlier run may have done it, whatever keeps this one from doing it again.
+                let done = reverted.is_ok() || lifecycle::has_reverted(&site);
+                if done && !matches!(reverted, Err(RunError::Stale | RunError::ShuttingDown | RunError::BrokerAway)) {
+                    let seen = lifecycle::found(&site, &identity).await?;
+                    self.changed.notify_one();
+                    self.follow(run, head, seen.as_ref()).await?;
+                }
+                reverted
             }
             Task::Forget { name } => {
                 let summary = lifecycle::forget(&site, &identity, &name).await?;
@@ -143,7 +148,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         if wanted == open && (wanted == 0 || self.settled(own).await.is_ok()) {
             return Ok(());
         }
-        site.work("port.open", &desired.identity.domain, |_| self.settled(own)).await.map(drop)
+        site.run.step(site.spec("port.open", &desired.identity.domain), |_| self.settled(own)).await.map(drop)
     }
 
     async fn settled(&self, own: impl Fn(&Unopened) -> bool) -> Result<StepDone, StepFailure> {

@@ -39,6 +39,8 @@ pub struct LibvirtExecutor<E> {
     pub(crate) keeper: Arc<Keeper>,
     /// The consoles that somebody looks at.
     pub(crate) consoles: Arc<Consoles>,
+    /// Held while a command is carried out.
+    pub(crate) in_hand: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl<E> Clone for LibvirtExecutor<E> {
@@ -53,6 +55,7 @@ impl<E> Clone for LibvirtExecutor<E> {
             changed: Arc::clone(&self.changed),
             keeper: Arc::clone(&self.keeper),
             consoles: Arc::clone(&self.consoles),
+            in_hand: Arc::clone(&self.in_hand),
         }
     }
 }
@@ -134,6 +137,7 @@ impl<E: Hypervisor> Executor for LibvirtExecutor<E> {
     }
 
     async fn execute(&self, job: Job, run: &Run) -> Result<String, RunError> {
+        let _in_hand = self.in_hand.lock().await;
         match job {
             Job::Machine(job) => self.execute_machine(*job, run).await,
             Job::Import(import) => self.import(*import, run).await,

@@ -13,6 +13,8 @@ use crate::engine::{Act, DomainRef, Hypervisor, Observed, Scope, Seen, State};
 /// Steps of an end that can be taken back, as the step log has them.
 const SHUTDOWN: &str = "machine.shutdown";
 const START: &str = "machine.start";
+/// The step that brings a machine back to a snapshot.
+const REVERT: &str = "snapshot.revert";
 
 /// One act on a domain that must be there; `already` says when there is nothing to do.
 async fn one<E: Hypervisor>(
@@ -90,9 +92,7 @@ pub(crate) async fn snapshot<E: Hypervisor>(
     let act = |domain| Act::SnapshotCreate { domain, name: name.to_owned(), description: description.to_owned() };
     let there = |seen: &Seen| site.run.run() > 1 && seen.snapshots.iter().any(|snapshot| snapshot.name == name);
     let summary = one(site, identity, act, there, &format!("snapshot {name} made")).await?;
-    // A daemon that dies while the guest stands still for its snapshot leaves it so. One that was suspended stays so ("user").
-    let left = |seen: &Seen| seen.state == State::Paused && matches!(seen.reason, "unknown" | "save" | "snapshot");
-    if let Some(seen) = found(site, identity).await?.filter(left) {
+    if let Some(seen) = found(site, identity).await?.filter(|seen| seen.state.is_left_behind(seen.reason)) {
         site.act_back(&identity.domain, Act::Resume { domain: seen.domain }).await.map_err(unstable)?;
     }
     Ok(summary)
@@ -107,6 +107,11 @@ pub(crate) async fn revert<E: Hypervisor>(site: &Site<'_, E>, identity: &Identit
         return Err(RunError::failed("no_snapshot", format!("the machine has no snapshot {name:?}; it has {there}")));
     }
     one(site, identity, |domain| Act::SnapshotRevert { domain, name: name.to_owned() }, |_| false, &format!("as at snapshot {name}")).await
+}
+
+/// Whether an earlier run has begun to bring the machine back.
+pub(crate) fn has_reverted<E: Hypervisor>(site: &Site<'_, E>) -> bool {
+    site.run.earlier().iter().any(|step| step.action == REVERT)
 }
 
 /// Forgets a snapshot.
@@ -150,7 +155,7 @@ pub(crate) async fn delete<E: Hypervisor>(
     for name in &own {
         if is_root(identity.machine, name) {
             let folder = PathBuf::from(Pool::from_env().file(name));
-            site.work_back("root.remove", name, |_| root::remove(folder)).await?;
+            site.run.step_back(site.spec("root.remove", name), |_| root::remove(folder)).await?;
         } else {
             remove_volume(site, name).await?;
         }

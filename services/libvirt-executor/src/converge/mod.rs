@@ -206,7 +206,7 @@ async fn around<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, todo: &Tod
     if let Some(root) = desired.root.as_ref().filter(|_| todo.root) {
         let file = |volume: &str| PathBuf::from(Pool::from_env().file(volume));
         let (archive, folder) = (file(&root.archive), file(&root.volume));
-        site.work("root.unpack", &root.volume, |_| root::unpack(archive, folder, root.shift)).await?;
+        site.run.step(site.spec("root.unpack", &root.volume), |_| root::unpack(archive, folder, root.shift)).await?;
     }
     if let Some(seed) = desired.seed.as_ref().filter(|_| todo.seed) {
         let size = u64::try_from(seed.image.len()).unwrap_or(u64::MAX);

@@ -76,7 +76,7 @@ async fn gate<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, console: Opt
             }
         }
     };
-    site.work(WAIT, &desired.identity.domain, waiting).await?;
+    site.run.step(site.spec(WAIT, &desired.identity.domain), waiting).await?;
     interrupted.map_or(Ok(()), Err)
 }
 

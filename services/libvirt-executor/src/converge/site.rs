@@ -64,7 +64,8 @@ impl<'a, E: Hypervisor> Site<'a, E> {
         self.run.planned(plan).await
     }
 
-    fn spec(&self, action: &str, subject: &str) -> StepSpec {
+    /// A step of this name, with its number in the plan where it has one: for what is no act.
+    pub(crate) fn spec(&self, action: &str, subject: &str) -> StepSpec {
         let plan = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).get(subject).copied();
         StepSpec { action: action.to_owned(), subject: subject.to_owned(), plan }
     }
@@ -120,32 +121,6 @@ impl<'a, E: Hypervisor> Site<'a, E> {
             self.run.step(spec, effect).await?
         };
         came_to.unwrap_or(Err(Halt::Replan))
-    }
-
-    /// Something that is no act, as a step of this name.
-    pub(crate) async fn work<F>(
-        &self,
-        action: &str,
-        subject: &str,
-        work: impl FnOnce(orrery_queue::StepHandle) -> F,
-    ) -> Result<StepDone, RunError>
-    where
-        F: Future<Output = Result<StepDone, StepFailure>>,
-    {
-        self.run.step(self.spec(action, subject), work).await
-    }
-
-    /// The same where there is no way back.
-    pub(crate) async fn work_back<F>(
-        &self,
-        action: &str,
-        subject: &str,
-        work: impl FnOnce(orrery_queue::StepHandle) -> F,
-    ) -> Result<StepDone, RunError>
-    where
-        F: Future<Output = Result<StepDone, StepFailure>>,
-    {
-        self.run.step_back(self.spec(action, subject), work).await
     }
 
     /// The act with its progress told, tried again while the trouble is transient.

@@ -52,8 +52,8 @@ pub(super) fn root(
     faults: &mut Vec<Fault>,
 ) -> Option<Root> {
     let name = &container.archive;
-    if machine.restart != Restart::No {
-        let message = "libvirt starts no container again; leave it out (restart: no)";
+    if machine.restart == Restart::OnFailure {
+        let message = "libvirt does not tell how a container has ended; take always or no";
         faults.push(Fault::new("restart", message));
     }
     match boxes.get(name) {

@@ -89,6 +89,12 @@ impl State {
         }
     }
 
+    /// Whether it stands still because a daemon died while it took a snapshot. One that somebody suspended ("user") does not.
+    #[must_use]
+    pub fn is_left_behind(self, reason: &str) -> bool {
+        self == Self::Paused && matches!(reason, "unknown" | "save" | "snapshot")
+    }
+
     /// In a word.
     #[must_use]
     pub const fn word(self) -> &'static str {

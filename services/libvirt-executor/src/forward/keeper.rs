@@ -34,7 +34,7 @@ pub(crate) struct Keeper {
     looking: tokio::sync::Mutex<()>,
 }
 
-/// Why the doors could not be looked after.
+/// Why machines could not be looked after.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Blind {
     #[error("libvirt: {0}")]
@@ -103,7 +103,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
     }
 
     /// What a version says; none when it cannot be had any more.
-    async fn machine_of(&self, id: MachineId, version: u32) -> Result<Option<Arc<Machine>>, DefinitionError> {
+    pub(crate) async fn machine_of(&self, id: MachineId, version: u32) -> Result<Option<Arc<Machine>>, DefinitionError> {
         let known = |keeper: &Keeper| keeper.versions.lock().unwrap_or_else(PoisonError::into_inner).get(&(id, version)).cloned();
         if let Some(machine) = known(&self.keeper) {
             return Ok(Some(machine));

@@ -161,8 +161,8 @@ pub enum Restart {
     No,
     /// It starts again when it crashed (`<on_crash>restart`).
     OnFailure,
-    /// It starts again, however it ended (`<on_poweroff>restart` too). The LXC driver does not look at either element, so
-    /// that for a container somebody else must.
+    /// It starts again, however it ended (`<on_poweroff>restart` too). The LXC driver does not look at either element: the executor
+    /// starts a container again.
     Always,
 }
 

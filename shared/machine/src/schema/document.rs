@@ -62,8 +62,8 @@ kept, and applying one makes the machine what it says.
 The reader is strict: a key that it does not know, a value of the wrong kind and keys that do not fit together are errors with file,
 line and column, all at once. Keys that begin with `x-` may stand at the top and mean nothing: anchors have a home there.
 
-This is the whole format. What the executor of this release cannot give yet (`restart` of a container) it
-rejects when such a version is applied, with the path of the key; saving it is no error.
+This is the whole format. What cannot be had on a host (`restart: on-failure` of a container, of which libvirt does not tell how it
+ended) is rejected when such a version is applied, with the path of the key; saving it is no error.
 
 - Sizes are as in Compose: `512MiB`, `20GiB`, `1.5g`, or a number of bytes. Units are powers of 1024.
 - Times are as in Compose: `30s`, `1m30s`, `2h`.

@@ -14,10 +14,12 @@ use crate::engine::error::{Class, EngineError};
 use crate::engine::observed::{Accelerator, Capabilities, SnapshotKinds};
 use crate::engine::{Kind, xml};
 
-/// How long a guest may take to run through its firmware; software does it in a third of a second.
-const PROBE: Duration = Duration::from_secs(3);
+/// How long a guest may take to run through its firmware; software does it in a third of a second where nothing else is done.
+const PROBE: Duration = Duration::from_secs(10);
 /// How often the probe is looked at.
-const PROBE_LOOK: Duration = Duration::from_millis(50);
+const PROBE_LOOK: Duration = Duration::from_millis(10);
+/// How many times as long as in software a guest under KVM may take: it takes less where KVM is what it should be.
+const SLOWER: u32 = 2;
 /// What says which accelerator to use, instead of trying.
 const FORCED: &str = "ORRERY_LIBVIRT_ACCEL";
 
@@ -63,7 +65,7 @@ impl Told {
 /// What the engine can do.
 pub(super) async fn capabilities(engine: &LibvirtEngine) -> Result<Capabilities, EngineError> {
     let question = |connection: &Connect| {
-        let versions = (connection.lib_version()?, connection.hyp_version()?);
+        let versions = (connection.lib_version()?, hypervisor(connection)?);
         let told = match connection.domain_capabilities(None, None, None, Some("qemu"), 0) {
             Ok(text) => Told::read(&text)?,
             // A driver without guests of its own (test) has nothing to tell.
@@ -84,6 +86,16 @@ pub(super) async fn capabilities(engine: &LibvirtEngine) -> Result<Capabilities,
     })
 }
 
+/// The version of QEMU. A daemon that could not ask QEMU what it can do when it first needed to know believes ever after that there is none,
+/// until somebody wants all its capabilities.
+fn hypervisor(connection: &Connect) -> Result<u32, EngineError> {
+    connection.hyp_version().or_else(|error| {
+        tracing::info!("libvirt looks for QEMU again: {error}");
+        connection.capabilities()?;
+        Ok(connection.hyp_version()?)
+    })
+}
+
 async fn containers(engine: &LibvirtEngine) -> bool {
     engine.container.is_some() && engine.ask(Kind::Container, CALL, |connection| Ok(connection.lib_version()?)).await.is_ok()
 }
@@ -97,7 +109,7 @@ async fn accelerator(engine: &LibvirtEngine, versions: Versions) -> Result<Accel
     if let Some(found) = engine.found.on(versions) {
         return Ok(found);
     }
-    let found = if probe_kvm(engine).await? { Accelerator::Kvm } else { Accelerator::Tcg };
+    let found = if kvm_runs_guests(engine).await? { Accelerator::Kvm } else { Accelerator::Tcg };
     tracing::info!(accelerator = found.domain_type(), "what runs guests was found by trying");
     engine.found.keep(versions, found);
     Ok(found)
@@ -112,43 +124,53 @@ fn forced_by(word: &str) -> Result<Accelerator, EngineError> {
 }
 
 /// Whether KVM runs guests, by letting one run. That the device is there proves nothing: it may hang, or emulate each
-/// instruction at a hundredth of the speed. The guest has no disk; its firmware finds nothing to boot and starts again,
-/// upon which libvirt ends it: so its end, and nothing less, proves that its instructions were carried out.
-async fn probe_kvm(engine: &LibvirtEngine) -> Result<bool, EngineError> {
+/// instruction at a hundredth of the speed. So the same guest runs in software first, on a host that may be busy just now.
+async fn kvm_runs_guests(engine: &LibvirtEngine) -> Result<bool, EngineError> {
+    let in_software = runs(engine, Accelerator::Tcg, PROBE).await?;
+    let within = in_software.map_or(PROBE, |took| took.saturating_mul(SLOWER));
+    let under_kvm = runs(engine, Accelerator::Kvm, within).await?;
+    tracing::info!(?in_software, ?under_kvm, "how long a guest takes through its firmware");
+    Ok(under_kvm.is_some())
+}
+
+/// How long a guest took to run through its firmware, if it did so in time. It has no disk; its firmware finds nothing to boot and starts
+/// again, upon which libvirt ends it: so its end, and nothing less, proves that its instructions were carried out.
+async fn runs(engine: &LibvirtEngine, accelerator: Accelerator, within: Duration) -> Result<Option<Duration>, EngineError> {
     let uuid = Uuid::new_v4();
-    let definition = probe(uuid);
-    let began = engine.ask(Kind::Vm, LONG, move |connection| {
+    let definition = probe(uuid, accelerator);
+    let began = Instant::now();
+    let started = engine.ask(Kind::Vm, LONG, move |connection| {
         Ok(connection.create_domain_xml(&definition, sys::VIR_DOMAIN_START_AUTODESTROY).map(drop)?)
     });
-    match began.await {
+    match started.await {
         Ok(()) => {}
         Err(error) if error.class == Class::Wait => return Err(error),
         Err(error) => {
-            tracing::debug!("no guest starts under KVM: {error}");
-            return Ok(false);
+            tracing::debug!("no guest starts with {}: {error}", accelerator.domain_type());
+            return Ok(None);
         }
     }
-    let deadline = Instant::now().checked_add(PROBE).unwrap_or_else(Instant::now);
-    let mut gone = false;
-    while !gone && Instant::now() < deadline {
+    let there = move |connection: &Connect| Ok(present(connection.lookup_domain_by_uuid(uuid))?.is_some());
+    while engine.ask(Kind::Vm, CALL, there).await? {
+        if began.elapsed() > within {
+            let end = move |connection: &Connect| match present(connection.lookup_domain_by_uuid(uuid))? {
+                Some(domain) => Ok(present(domain.destroy()).map(drop)?),
+                None => Ok(()),
+            };
+            engine.ask(Kind::Vm, CALL, end).await?;
+            return Ok(None);
+        }
         tokio::time::sleep(PROBE_LOOK).await;
-        gone = engine.ask(Kind::Vm, CALL, move |connection| Ok(present(connection.lookup_domain_by_uuid(uuid))?.is_none())).await?;
     }
-    if !gone {
-        let end = move |connection: &Connect| match present(connection.lookup_domain_by_uuid(uuid))? {
-            Some(domain) => Ok(present(domain.destroy()).map(drop)?),
-            None => Ok(()),
-        };
-        engine.ask(Kind::Vm, CALL, end).await?;
-    }
-    Ok(gone)
+    Ok(Some(began.elapsed()))
 }
 
-fn probe(uuid: Uuid) -> String {
+fn probe(uuid: Uuid, accelerator: Accelerator) -> String {
     format!(
-        "<domain type='kvm'><name>orrery-probe-{uuid}</name><uuid>{uuid}</uuid><memory unit='MiB'>16</memory><vcpu>1</vcpu>\
+        "<domain type='{}'><name>orrery-probe-{uuid}</name><uuid>{uuid}</uuid><memory unit='MiB'>16</memory><vcpu>1</vcpu>\
          <os><type>hvm</type><bios rebootTimeout='0'/></os><features><acpi/></features><on_reboot>destroy</on_reboot>\
-         <devices><controller type='usb' model='none'/><video><model type='none'/></video><memballoon model='none'/></devices></domain>"
+         <devices><controller type='usb' model='none'/><video><model type='none'/></video><memballoon model='none'/></devices></domain>",
+        accelerator.domain_type()
     )
 }
 

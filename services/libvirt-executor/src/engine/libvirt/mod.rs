@@ -8,6 +8,7 @@ mod capabilities;
 mod console;
 mod domains;
 mod figures;
+mod leftovers;
 mod listing;
 mod networks;
 mod power;
@@ -135,7 +136,7 @@ impl LibvirtEngine {
         let lines = self.lines(kind)?;
         match lines.control.ask(within, question).await {
             // A daemon that is there and lacks the driver is no daemon to wait for.
-            Err(error) if error.message.contains("no connection driver available") => {
+            Err(error) if lacks_driver(&error.message, kind == Kind::Container && self.vm.control.away().is_none()) => {
                 let what = kind.word();
                 let why = format!("libvirt at {} has no driver for a {what}: install it and start the daemon again", lines.control.uri());
                 Err(EngineError::refuse("no_driver", why))
@@ -215,6 +216,13 @@ impl Hypervisor for LibvirtEngine {
     }
 }
 
+/// Whether an error says that there is no such driver: with one daemon for all, in its own words; with a daemon of its own for each, by
+/// a socket that does not exist while that of `another` is answered.
+fn lacks_driver(message: &str, another: bool) -> bool {
+    message.contains("no connection driver available")
+        || (another && message.contains("Failed to connect socket") && message.contains("No such file or directory"))
+}
+
 /// Returns when something happened to this domain, or may have.
 async fn heard(events: &mut broadcast::Receiver<DomainEvent>, whose: DomainRef) {
     loop {
@@ -229,7 +237,16 @@ async fn heard(events: &mut broadcast::Receiver<DomainEvent>, whose: DomainRef) 
 
 #[cfg(test)]
 mod tests {
-    use super::Uris;
+    use super::{Uris, lacks_driver};
+
+    #[test]
+    fn a_driver_that_is_not_installed_is_not_waited_for() {
+        let no_socket = "Failed to connect socket to '/var/run/libvirt/virtlxcd-sock': No such file or directory";
+        assert!(lacks_driver("no connection driver available for lxc:///system", false));
+        assert!(lacks_driver(no_socket, true));
+        assert!(!lacks_driver(no_socket, false), "the one daemon of all has not started yet");
+        assert!(!lacks_driver("Failed to connect socket to '/run/libvirt/virtlxcd-sock': Connection refused", true));
+    }
 
     #[test]
     fn the_usual_addresses_and_none_for_containers() {

@@ -5,6 +5,7 @@ use virt::error::{Error, ErrorNumber};
 use virt::network::Network;
 use virt::sys;
 
+use super::leftovers;
 use super::storage::present;
 use crate::engine::error::EngineError;
 use crate::engine::observed::Reservation;
@@ -30,18 +31,34 @@ pub(super) fn ensure(connection: &Connect, name: &str, definition: &str) -> Resu
     Ok(Effect { already, ..Effect::made(network.uuid_string()?) })
 }
 
-/// Starts a network. A daemon that was killed while it did that leaves the bridge behind, which then is in its own way: the network gets another
-/// one, where libvirt had chosen its name.
+/// Starts a network. A daemon that was killed while it did that leaves things behind, which then are in the network's own way: they are
+/// cleared away, or the network gets another bridge, where libvirt had chosen its name.
 fn start(connection: &Connect, network: &Network) -> Result<(), EngineError> {
     let Err(error) = network.create() else { return Ok(()) };
     let definition = network.xml_desc(sys::VIR_NETWORK_XML_INACTIVE)?;
+    let chosen = bridge_of(&definition).filter(|bridge| leftovers::is_in_its_own_way(bridge, error.message()));
+    let Some(bridge) = chosen else { return Err(error.into()) };
+    tracing::warn!("libvirt was killed while it started a network, and left its bridge behind: {error}");
+    let why = match leftovers::clear(&network.name()?, bridge) {
+        Ok(()) => return Ok(network.create()?),
+        Err(why) => why,
+    };
     match without_bridge(&definition).filter(|_| error.message().contains("File exists")) {
-        Some(definition) => {
-            tracing::warn!("a network gets another bridge: {error}");
-            Ok(connection.define_network_xml(&definition)?.create()?)
+        Some(definition) => Ok(connection.define_network_xml(&definition)?.create()?),
+        None => {
+            let message = format!(
+                "libvirt was killed while it started the network, and its bridge {bridge} was left behind ({why}): \
+                 `ip link delete {bridge}` on its host, end the dnsmasq of the network there, and try again"
+            );
+            Err(EngineError::refuse("bridge_left_behind", message))
         }
-        None => Err(error.into()),
     }
+}
+
+/// The bridge that libvirt chose for a network.
+fn bridge_of(definition: &str) -> Option<&str> {
+    let (_, rest) = definition.split_once("<bridge name='")?;
+    rest.split_once('\'').map(|(name, _)| name).filter(|name| name.starts_with("virbr"))
 }
 
 /// A definition without the bridge that libvirt chose.
@@ -132,12 +149,14 @@ fn change(
 
 #[cfg(test)]
 mod tests {
-    use super::without_bridge;
+    use super::{bridge_of, without_bridge};
 
     #[test]
     fn only_a_bridge_that_libvirt_chose_is_left_out() {
         let chosen = "<network><name>a</name><bridge name='virbr0' stp='on' delay='0'/><ip address='10.0.0.1'/></network>";
         assert_eq!(without_bridge(chosen).as_deref(), Some("<network><name>a</name><ip address='10.0.0.1'/></network>"));
-        assert_eq!(without_bridge("<network><bridge name='br-lab'/></network>"), None);
+        assert_eq!(bridge_of(chosen), Some("virbr0"));
+        let own = "<network><bridge name='br-lab'/></network>";
+        assert_eq!((bridge_of(own), without_bridge(own)), (None, None));
     }
 }

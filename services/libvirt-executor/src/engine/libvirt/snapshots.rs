@@ -8,7 +8,7 @@ use super::storage::present;
 use super::{LONG, LibvirtEngine};
 use crate::engine::error::EngineError;
 use crate::engine::observed::SnapshotKinds;
-use crate::engine::{DomainRef, Effect, Kind, xml};
+use crate::engine::{DomainRef, Effect, Kind, raw, xml};
 
 /// Does something to a machine that may have snapshots, knowing which this daemon can bring back.
 pub(super) async fn with<F>(engine: &LibvirtEngine, domain: DomainRef, act: F) -> Result<Effect, EngineError>
@@ -30,6 +30,11 @@ pub(super) fn create(domain: &Domain, kinds: SnapshotKinds, name: &str, descript
         return Ok(Effect { already: true, ..Effect::made(name) });
     }
     takeable(domain, kinds)?;
+    // Else the snapshot would be one of a guest that stands still.
+    let (state, reason) = raw::state(domain)?;
+    if state.is_left_behind(reason) {
+        domain.resume()?;
+    }
     let definition = format!(
         "<domainsnapshot><name>{}</name><description>{}</description></domainsnapshot>",
         xml::escaped(name),
