@@ -130,7 +130,8 @@ fn api(own: Permissions) -> Permissions {
         .reads(Read::Look, &["COMMANDS", "EVENTS", "BUNDLES", "KV_HEADS", "KV_POLICY"])
         .reads(Read::Watch, &["OBJ_UPLOADS"])
         .hears("publishers' status requests", &["orrery.rpc.api.status.*"])
-        .hears("which executors are alive", &["orrery.metrics.heartbeat.>"]);
+        .hears("which executors are alive", &["orrery.metrics.heartbeat.>"])
+        .hears("what machines use", &["orrery.metrics.machine.*"]);
     permissions.answers = true;
     permissions
 }
@@ -146,14 +147,16 @@ struct Domain {
     nouns: &'static [&'static str],
     /// The kinds of things that it observes.
     observes: &'static [&'static str],
+    /// The kinds of things whose use it tells.
+    measures: &'static [&'static str],
 }
 
-const DOCKER: Domain = Domain { engine: "docker", nouns: &["stack"], observes: &["container"] };
+const DOCKER: Domain = Domain { engine: "docker", nouns: &["stack"], observes: &["container"], measures: &[] };
 
-const LIBVIRT: Domain = Domain { engine: "libvirt", nouns: &["machine", "box"], observes: &["machine", "box"] };
+const LIBVIRT: Domain = Domain { engine: "libvirt", nouns: &["machine", "box"], observes: &["machine", "box"], measures: &["machine"] };
 
 fn executor(own: Permissions, domain: &Domain) -> Permissions {
-    let Domain { engine, nouns, observes } = domain;
+    let Domain { engine, nouns, observes, measures } = domain;
     let each = |names: &[&str], spell: &dyn Fn(&str) -> String| -> Vec<String> { names.iter().map(|name| spell(name)).collect() };
     own.says("transitions and steps of the commands it owns", &["orrery.events.command.*", "orrery.events.command.*.step"])
         .says_all("what became of what it owns", each(nouns, &|noun| format!("orrery.events.{noun}.*")))
@@ -168,6 +171,7 @@ fn executor(own: Permissions, domain: &Domain) -> Permissions {
         .says_all("what its engine says", each(observes, &|kind| format!("orrery.observed.*.{kind}.*")))
         .says_all("that a listing of its engine is complete", vec![format!("orrery.observed.*.marker.{engine}")])
         .says_all("that it is alive", vec![format!("orrery.metrics.heartbeat.{engine}.*")])
+        .says_all("what its machines use", each(measures, &|kind| format!("orrery.metrics.{kind}.*")))
         .says("answers to the api", &["_INBOX.api.>"])
         .reads(Read::Look, &["VERSIONS", "BUNDLES", "OBSERVED"])
         .reads(Read::Follow, &["COMMANDS", "EVENTS"])

@@ -15,7 +15,7 @@ const SERVICES: [User; 4] = [User::Api, User::Projector, User::DockerExecutor, U
 const STREAMS: [&str; 9] = ["COMMANDS", "EVENTS", "VERSIONS", "BUNDLES", "OBSERVED", "PROGRESS", "KV_HEADS", "KV_POLICY", "OBJ_UPLOADS"];
 
 /// One subject of every kind that is written, and who may write it.
-const WRITERS: [(&str, &[User]); 17] = [
+const WRITERS: [(&str, &[User]); 18] = [
     ("orrery.commands.api.x", &[User::Api]),
     ("orrery.commands.ops.x", &[User::Ops]),
     ("orrery.commands.ci.x", &[]),
@@ -33,6 +33,7 @@ const WRITERS: [(&str, &[User]); 17] = [
     ("$KV.HEADS.installation", &[User::Ops]),
     ("$KV.POLICY.publisher.ci", &[User::Api]),
     ("orrery.metrics.heartbeat.docker.local", &[User::DockerExecutor]),
+    ("orrery.metrics.machine.local", &[User::LibvirtExecutor]),
 ];
 
 #[tokio::test]

@@ -12,6 +12,7 @@ pub mod console;
 mod converge;
 pub mod definition;
 pub mod engine;
+mod figures;
 pub mod forward;
 pub mod observe;
 pub mod picture;

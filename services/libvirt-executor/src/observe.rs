@@ -101,6 +101,8 @@ impl<E: Hypervisor> Observer<E> {
     /// Publishes what is new; answers whether a machine that runs has no address yet.
     async fn list(&self, epoch: u64, known: &mut Known) -> Result<bool, Broken> {
         let observed = self.executor.engine.observe(&Scope::all(Pool::NAME)).await?;
+        let ours = observed.domains.iter().filter(|seen| seen.state.is_up() && Record::read(&seen.metadata).is_some());
+        self.executor.running.send_replace(ours.map(|seen| seen.domain).collect());
         let mut now = Known::new();
         for seen in &observed.domains {
             now.insert(("machine", seen.domain.uuid.to_string()), encode(&self.machine(seen, epoch)));

@@ -13,6 +13,7 @@ use crate::commands::LibvirtExecutor;
 use crate::definition::Pool;
 use crate::engine::LibvirtEngine;
 use crate::engine::libvirt::Uris;
+use crate::figures::Sampler;
 use crate::observe::Observer;
 use crate::rpc;
 
@@ -45,10 +46,12 @@ pub async fn run() -> anyhow::Result<()> {
         keeper: std::sync::Arc::default(),
         consoles: std::sync::Arc::default(),
         in_hand: std::sync::Arc::default(),
+        running: std::sync::Arc::default(),
     };
     tokio::spawn(executor.clone().keep_doors(shutdown.clone()));
     tokio::spawn(executor.clone().restart_containers(shutdown.clone()));
     tokio::spawn(Observer { executor: executor.clone(), broker: broker.clone() }.run(shutdown.clone()));
+    tokio::spawn(Sampler { executor: executor.clone(), broker: broker.clone() }.run(shutdown.clone()));
     tokio::spawn(rpc::answer(executor.clone(), broker.clone(), shutdown.clone()));
     readiness.started();
     serve(config, executor, shutdown).await.context("the executor stopped")?;

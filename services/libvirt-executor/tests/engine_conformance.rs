@@ -212,6 +212,7 @@ async fn runs(engine: &impl Hypervisor, lab: &Lab, machine: &Machine) {
         let figures = engine.figures(&[domain, DomainRef { uuid: uuid::Uuid::nil(), ..domain }]).await.unwrap();
         assert_eq!(figures.len(), 1, "what is not there has no figures");
         assert!(figures[0].domain == domain && figures[0].cpu_time > 0 && figures[0].memory > 0, "{figures:?}");
+        assert_eq!(figures[0].disks.is_some(), domain.kind == Kind::Vm, "a container's disks are not counted: {figures:?}");
     }
 }
 

@@ -11,6 +11,7 @@ pub mod bundle;
 pub mod command;
 pub mod engine;
 pub mod event;
+pub mod figures;
 pub mod heads;
 pub mod ids;
 pub mod machine;

@@ -12,6 +12,7 @@ use crate::command::{
     SnapshotName, StackDelete, VersionCreate,
 };
 use crate::event::{CancelRequest, ProgressMessage, StackEvent, StepMessage, TransitionMessage};
+use crate::figures::MachineSamples;
 use crate::heads::{BoxHead, Installation, MachineHead, QueueMark, StackHead, VersionRecord};
 use crate::machine::{BoxObservation, MachineEvent, MachineObservation};
 use crate::observed::{ContainerObservation, EngineMarker};
@@ -68,6 +69,7 @@ fn message_schemas() -> BTreeMap<String, Value> {
         ("stream.frame", schema_of::<StreamFrame>()),
         ("stream.control", schema_of::<StreamControl>()),
         ("heartbeat", schema_of::<Heartbeat>()),
+        ("machine.samples", schema_of::<MachineSamples>()),
         ("status.question", schema_of::<StatusQuestion>()),
         ("status.answer", schema_of::<StatusAnswer>()),
     ];
@@ -158,7 +160,7 @@ const fn payload_required(kind: CommandType) -> bool {
 /// Where messages travel: key, address, what it is for, and which messages it carries.
 type Channel = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
-const CHANNELS: [Channel; 22] = [
+const CHANNELS: [Channel; 23] = [
     (
         "publish",
         "orrery.commands.{id}",
@@ -230,6 +232,7 @@ const CHANNELS: [Channel; 22] = [
         &["stream.control"],
     ),
     ("heartbeats", "orrery.metrics.heartbeat.{engine}.{host}", "An executor lives, and what it works on.", &["heartbeat"]),
+    ("samples", "orrery.metrics.machine.{host}", "What the machines of a host use; not kept.", &["machine.samples"]),
     ("answers", "{inbox}", "The reply subject of a question: an inbox of its asker.", &["status.answer", "plan.answer", "stream.frame"]),
 ];
 
@@ -285,6 +288,7 @@ fn asyncapi() -> Value {
             "askLogs": question("logs", "logs.question", "stream.frame", "The api asks for lines of containers"),
             "giveCredit": operation("send", "control", "The api lets a stream go on, or ends it"),
             "beat": operation("send", "heartbeats", "An executor gives a sign of life every 3 s"),
+            "tellFigures": operation("send", "samples", "The executor tells every 5 s what its machines use, while any of them runs"),
         },
         "components": { "messages": messages },
     })

@@ -48,6 +48,8 @@ pub const ALL_OBSERVED: &str = "orrery.observed.>";
 pub const ALL_PROGRESS: &str = "orrery.progress.*";
 /// Heartbeats of all executors.
 pub const ALL_HEARTBEATS: &str = "orrery.metrics.heartbeat.*.*";
+/// What the machines of all hosts use.
+pub const ALL_MACHINE_SAMPLES: &str = "orrery.metrics.machine.*";
 /// Questions of all publishers about their commands.
 pub const ALL_STATUS_QUESTIONS: &str = "orrery.rpc.api.status.*";
 
@@ -164,6 +166,12 @@ pub fn progress(seq: u64) -> String {
 #[must_use]
 pub fn heartbeat(engine: Engine, host: &str) -> String {
     format!("orrery.metrics.heartbeat.{engine}.{host}")
+}
+
+/// What the machines of a host use.
+#[must_use]
+pub fn machine_samples(host: &str) -> String {
+    format!("orrery.metrics.machine.{host}")
 }
 
 /// A question to an executor; `verb` is `plan`, `logs`, …

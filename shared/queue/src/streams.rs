@@ -182,7 +182,7 @@ impl Streams {
     }
 
     /// Sends what may be lost, and says so in the log when it is.
-    pub(crate) async fn tell(&self, subject: String, body: Vec<u8>) {
+    pub async fn tell(&self, subject: String, body: Vec<u8>) {
         if !self.is_connected() {
             return;
         }

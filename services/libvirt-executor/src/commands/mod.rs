@@ -14,10 +14,11 @@ use orrery_contracts::command::{BoxFormat, BoxSource};
 use orrery_contracts::{BoxHead, BundleLimits, Digest, MachineHead, Name, Rejection};
 use orrery_queue::definitions::Draft;
 use orrery_queue::{Accepted, Definitions, Executor, JudgeError, Run, RunError};
+use tokio::sync::watch;
 
 use crate::console::Consoles;
 use crate::definition::{Desired, Pool};
-use crate::engine::Hypervisor;
+use crate::engine::{DomainRef, Hypervisor};
 use crate::forward::Keeper;
 
 pub(crate) use heads::now;
@@ -41,6 +42,8 @@ pub struct LibvirtExecutor<E> {
     pub(crate) consoles: Arc<Consoles>,
     /// Held while a command is carried out.
     pub(crate) in_hand: Arc<tokio::sync::Mutex<()>>,
+    /// The domains of machines that run, as they were seen last.
+    pub(crate) running: Arc<watch::Sender<Vec<DomainRef>>>,
 }
 
 impl<E> Clone for LibvirtExecutor<E> {
@@ -56,6 +59,7 @@ impl<E> Clone for LibvirtExecutor<E> {
             keeper: Arc::clone(&self.keeper),
             consoles: Arc::clone(&self.consoles),
             in_hand: Arc::clone(&self.in_hand),
+            running: Arc::clone(&self.running),
         }
     }
 }

@@ -28,8 +28,8 @@ pub use gate::{Glimpse, Outcome, Until, Verdict, judge};
 pub use libvirt::LibvirtEngine;
 pub use memory::MemoryEngine;
 pub use observed::{
-    Accelerator, Address, AddressSource, Capabilities, Figures, Observed, Other, Reservation, Scope, Seen, SeenNetwork, SeenSnapshot,
-    SeenVolume, SnapshotKinds, State, Subnet, version_words,
+    Accelerator, Address, AddressSource, Capabilities, DiskTraffic, Figures, Observed, Other, Reservation, Scope, Seen, SeenNetwork,
+    SeenSnapshot, SeenVolume, SnapshotKinds, State, Subnet, version_words,
 };
 pub(crate) use xml::escaped;
 pub use xml::{METADATA_NAMESPACE, METADATA_PREFIX, metadata_element};
@@ -92,7 +92,7 @@ pub trait Hypervisor: Send + Sync + 'static {
     /// Waits until a domain is as it should be, never will be, or the deadline is over.
     fn wait(&self, domain: DomainRef, until: Until, deadline: Duration) -> impl Future<Output = Result<Outcome, EngineError>> + Send;
 
-    /// What domains use now. A domain that does not run has no figures.
+    /// What domains use now. A domain that does not run has no figures. Whatever else goes on, it holds nothing up.
     fn figures(&self, domains: &[DomainRef]) -> impl Future<Output = Result<Vec<Figures>, EngineError>> + Send;
 
     /// The serial console of a virtual machine that runs, or the first console of a container. There is one at a time; a

@@ -270,10 +270,12 @@ pub struct Reservation {
 }
 
 /// What a domain uses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figures {
     /// Which.
     pub domain: DomainRef,
+    /// Which of its lives this is: another number after each start, with which everything is counted from nothing.
+    pub life: u32,
     /// Time that its processors took since it started, in nanoseconds.
     pub cpu_time: u64,
     /// How many processors it has now.
@@ -282,10 +284,8 @@ pub struct Figures {
     pub memory: u64,
     /// Memory of the host that it takes, in bytes.
     pub resident: u64,
-    /// Bytes read from its disks.
-    pub read: u64,
-    /// Bytes written to its disks.
-    pub written: u64,
+    /// What went over its disks; none where nobody counts it, and while it is busy with something else.
+    pub disks: Option<DiskTraffic>,
     /// Bytes received by its interfaces.
     pub received: u64,
     /// Bytes sent by its interfaces.
@@ -296,8 +296,17 @@ impl Figures {
     /// Nothing used yet.
     #[must_use]
     pub const fn none(domain: DomainRef) -> Self {
-        Self { domain, cpu_time: 0, vcpus: 0, memory: 0, resident: 0, read: 0, written: 0, received: 0, sent: 0 }
+        Self { domain, life: 0, cpu_time: 0, vcpus: 0, memory: 0, resident: 0, disks: None, received: 0, sent: 0 }
     }
+}
+
+/// What went over the disks of a domain, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskTraffic {
+    /// Read from them.
+    pub read: u64,
+    /// Written to them.
+    pub written: u64,
 }
 
 /// What runs a guest's instructions.

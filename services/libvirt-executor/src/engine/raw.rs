@@ -252,8 +252,16 @@ pub(super) fn addresses(domain: &Domain, source: sys::virDomainInterfaceAddresse
 /// The figures of one domain: names such as `cpu.time`, and counts.
 pub(super) type Counts = BTreeMap<String, u64>;
 
-/// What domains of one connection use.
-pub(super) fn stats(domains: &[Domain]) -> Result<Vec<(Uuid, Counts)>, Error> {
+/// What libvirt counted of one domain.
+pub(super) struct Stats {
+    pub(super) uuid: Uuid,
+    /// The number that it has since its last start.
+    pub(super) id: u32,
+    pub(super) counts: Counts,
+}
+
+/// What domains of one connection use. One that is busy is not waited for: what only its process knows is missing then.
+pub(super) fn stats(domains: &[Domain]) -> Result<Vec<Stats>, Error> {
     if domains.is_empty() {
         return Ok(Vec::new());
     }
@@ -267,7 +275,8 @@ pub(super) fn stats(domains: &[Domain]) -> Result<Vec<(Uuid, Counts)>, Error> {
     pointers.push(ptr::null_mut());
     let mut records: *mut sys::virDomainStatsRecordPtr = ptr::null_mut();
     // SAFETY: a list that ends with null, and a place to write the answer to.
-    let count = unsafe { sys::virDomainListGetStats(pointers.as_mut_ptr(), what, &raw mut records, 0) };
+    let count =
+        unsafe { sys::virDomainListGetStats(pointers.as_mut_ptr(), what, &raw mut records, sys::VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT) };
     let Ok(count) = usize::try_from(count) else { return Err(Error::last_error()) };
     let mut found = Vec::with_capacity(count);
     for at in 0..count {
@@ -278,7 +287,7 @@ pub(super) fn stats(domains: &[Domain]) -> Result<Vec<(Uuid, Counts)>, Error> {
             if sys::virDomainGetUUID((*record).dom, buffer.as_mut_ptr()) == 0 {
                 let parameters = usize::try_from((*record).nparams).unwrap_or_default();
                 let counts = (0..parameters).filter_map(|at| count_of(&*(*record).params.add(at))).collect();
-                found.push((Uuid::from_bytes(buffer), counts));
+                found.push(Stats { uuid: Uuid::from_bytes(buffer), id: sys::virDomainGetID((*record).dom), counts });
             }
         }
     }

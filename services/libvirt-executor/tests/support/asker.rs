@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_nats::{Client, Subscriber};
 use futures::StreamExt as _;
+use orrery_contracts::figures::{MachineSample, MachineSamples};
 use orrery_contracts::rpc::{Answer, MachinePlanQuestion, MachineQuestion, PlanAnswer, Raw, StreamControl, StreamFrame};
 use orrery_contracts::{Engine, MachineId, Plan, Problem, subjects};
 use tokio::time::timeout;
@@ -39,6 +40,13 @@ impl Asker {
             StreamFrame::End { problem: Some(problem) } => Err(problem),
             StreamFrame::End { problem: None } | StreamFrame::Lines(_) | StreamFrame::Bytes(_) => panic!("{:?}", first.payload),
         }
+    }
+
+    /// What machines use, as it is told.
+    pub async fn samples(&self) -> Samples {
+        let heard = self.0.subscribe(subjects::ALL_MACHINE_SAMPLES).await.unwrap();
+        self.0.flush().await.unwrap();
+        Samples(heard)
     }
 
     /// Why it is not shown.
@@ -108,5 +116,25 @@ impl Viewer {
         let more = self.next().await;
         self.heard.extend(more.iter().flatten());
         more.is_some()
+    }
+}
+
+/// Somebody who hears what machines use.
+pub struct Samples(Subscriber);
+
+impl Samples {
+    /// The next message that satisfies.
+    pub async fn until(&mut self, mut wanted: impl FnMut(&[MachineSample]) -> bool) -> Vec<MachineSample> {
+        let heard = async {
+            loop {
+                let message = self.0.next().await.unwrap();
+                let told: MachineSamples = serde_json::from_slice(&message.payload).unwrap();
+                assert_eq!((message.subject.as_str(), told.host.as_str()), ("orrery.metrics.machine.local", "local"));
+                if wanted(&told.machines) {
+                    return told.machines;
+                }
+            }
+        };
+        timeout(SOON, heard).await.expect("it is told")
     }
 }

@@ -73,6 +73,8 @@ struct Lines {
     control: Owner,
     /// Uploads, and the streams of consoles and screens.
     long: Owner,
+    /// Figures, which are asked for all the time and must not wait behind an act.
+    figures: Owner,
     /// What happens. It is asked nothing.
     _events: Owner,
 }
@@ -80,13 +82,14 @@ struct Lines {
 impl Lines {
     fn start(uri: &str, kind: Kind, hub: &EventHub) -> Self {
         let names = match kind {
-            Kind::Vm => ["vm-control", "vm-long", "vm-events"],
-            Kind::Container => ["lxc-control", "lxc-long", "lxc-events"],
+            Kind::Vm => ["vm-control", "vm-long", "vm-figures", "vm-events"],
+            Kind::Container => ["lxc-control", "lxc-long", "lxc-figures", "lxc-events"],
         };
-        let [control, long, events] = names;
+        let [control, long, figures, events] = names;
         Self {
             control: Owner::start(uri, control, None),
             long: Owner::start(uri, long, None),
+            figures: Owner::start(uri, figures, None),
             _events: Owner::start(uri, events, Some((kind, hub.clone()))),
         }
     }

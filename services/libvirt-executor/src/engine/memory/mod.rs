@@ -18,7 +18,7 @@ use self::world::{Kept, World};
 use super::error::EngineError;
 use super::events::{Change, DomainEvent, EventHub};
 use super::gate::{Glimpse, Outcome, Until, Verdict, judge};
-use super::observed::{Accelerator, Capabilities, Figures, Observed, Scope, SnapshotKinds, State};
+use super::observed::{Accelerator, Capabilities, DiskTraffic, Figures, Observed, Scope, SnapshotKinds, State};
 use super::{Act, Console, DomainRef, Effect, Hypervisor, Kind, Picture, Say};
 
 /// How often a guest is asked to end.
@@ -264,6 +264,7 @@ impl Hypervisor for MemoryEngine {
                 vcpus: kept.vcpus,
                 memory: kept.memory,
                 resident: kept.memory,
+                disks: (kept.domain.kind == Kind::Vm).then(DiskTraffic::default),
                 ..Figures::none(kept.domain)
             })
             .collect())
