@@ -17,6 +17,7 @@ mod drain;
 pub mod executors;
 pub mod extract;
 pub mod feed;
+pub mod figures;
 pub mod health;
 pub mod listener;
 pub mod openapi;

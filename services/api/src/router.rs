@@ -149,6 +149,7 @@ fn machines() -> ApiRouter<Api> {
         .api_route("/machines/{id}/snapshots/{name}/delete", post_with(machine_lifecycle::forget, says("Forget a snapshot")))
         .api_route("/machines/{id}/console", get_with(sockets::console, says("The serial console, both ways, as a WebSocket")))
         .api_route("/machines/{id}/screen", get_with(sockets::screen, says("The screen, both ways, as VNC in a WebSocket")))
+        .api_route("/machines/{id}/figures", get_with(queries::figures::get, says("What the machine used lately, for charts")))
         .api_route("/machines/{id}/screenshot.png", get_with(queries::screenshots::get, says("What the screen shows now")))
         .api_route(
             "/boxes",

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::listener::{Patient, Peer};
 use crate::problems::chain;
 use crate::state::{Api, StateError};
-use crate::{auth, bundles, executors, feed, health, router, streams};
+use crate::{auth, bundles, executors, feed, figures, health, router, streams};
 
 /// Why the service cannot run.
 #[derive(Debug, Error)]
@@ -88,6 +88,7 @@ pub fn background(api: &Api) -> TaskTracker {
     work.spawn(feed::listen(api.clone()));
     work.spawn(streams::telling::tell(api.clone()));
     work.spawn(executors::listen(api.clone()));
+    work.spawn(figures::listen(api.clone()));
     work.spawn(streams::status::answer(api.clone()));
     work.spawn(bundles::sweep::now_and_then(api.clone()));
     work.spawn(prepare(api.clone()));

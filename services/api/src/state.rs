@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::consistency::Written;
 use crate::executors::Executors;
 use crate::feed::Feed;
+use crate::figures::Figures;
 use crate::streams::seats::Seats;
 use crate::streams::telling::Telling;
 
@@ -42,6 +43,8 @@ pub struct Shared {
     pub telling: Telling,
     /// The executors' signs of life.
     pub executors: Executors,
+    /// What machines used lately.
+    pub figures: Figures,
     /// Definitions that were found fit to run.
     pub fit_to_run: FitToRun,
     /// What this process wrote last, for its own lists.
@@ -93,6 +96,7 @@ impl Api {
             feed: Feed::default(),
             telling: Telling::default(),
             executors: Executors::default(),
+            figures: Figures::default(),
             fit_to_run: FitToRun::default(),
             written: Written::default(),
             seats: Seats::default(),

@@ -8,6 +8,7 @@ pub mod commands;
 pub mod compose_check;
 pub mod containers;
 pub mod diff;
+pub mod figures;
 pub mod hosts;
 pub(crate) mod line;
 pub mod machines;

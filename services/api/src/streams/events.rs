@@ -2,6 +2,8 @@
 //!
 //! An event's id is `<generation>-<n>`. Who comes back with one goes on behind it; where that is not possible any more
 //! he is told `reset`, and loads again. Each event carries the thing as it was when it was told first.
+//!
+//! `figures` is an event of another kind: it says that machines have newer figures, has no id and no place, and is not told again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -46,7 +48,8 @@ pub async fn events(State(api): State<Api>, principal: Principal, headers: Heade
         None => (reset(head), head),
     };
     let moved = api.telling.follow();
-    let reader = Reader { api, principal, place, waiting: VecDeque::new(), moved, checked: Instant::now() };
+    let figures = api.figures.follow();
+    let reader = Reader { api, principal, place, waiting: VecDeque::new(), moved, figures, checked: Instant::now() };
     Ok(Events::new(stream::once(std::future::ready(first)).chain(stream::unfold(reader, Reader::next))))
 }
 
@@ -63,6 +66,7 @@ struct Reader {
     place: Place,
     waiting: VecDeque<Arc<Told>>,
     moved: watch::Receiver<()>,
+    figures: watch::Receiver<()>,
     checked: Instant,
 }
 
@@ -89,6 +93,7 @@ impl Reader {
                     self.place = place;
                     tokio::select! {
                         () = self.api.ending.cancelled() => return None,
+                        Ok(()) = self.figures.changed() => return Some((Event::default().event("figures").data("{}"), self)),
                         _ = tokio::time::timeout(KEEP_ALIVE, self.moved.changed()) => {}
                     }
                 }

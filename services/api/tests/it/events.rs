@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use crate::stacks::bundle;
 use crate::support::{SOON, World};
 
-struct Event {
-    id: String,
-    kind: String,
-    data: Value,
+pub struct Event {
+    pub id: String,
+    pub kind: String,
+    pub data: Value,
 }
 
 /// Reads events until one satisfies.
-async fn read_until(response: &mut reqwest::Response, mut wanted: impl FnMut(&Event) -> bool) -> Vec<Event> {
+pub async fn read_until(response: &mut reqwest::Response, mut wanted: impl FnMut(&Event) -> bool) -> Vec<Event> {
     let (mut text, mut events) = (String::new(), Vec::new());
     let reading = async {
         while let Some(chunk) = response.chunk().await.unwrap() {

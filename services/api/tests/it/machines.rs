@@ -5,6 +5,7 @@ use std::time::Duration;
 use orrery_contracts::{Code, Engine, Problem};
 use serde_json::{Value, json};
 
+use crate::events::read_until;
 use crate::support::{Answer, Caller, PASSWORD, SOON, World};
 
 const CONSOLE: &str = "/api/v1/machines/web/console";
@@ -185,4 +186,42 @@ async fn a_plan_of_a_machine_is_the_executors() {
     let refused = admin.post("/api/v1/machines/web/plan", json!({"bundle": faulty})).await.expect(422);
     assert_eq!(refused.code(), "invalid_definition");
     assert_eq!(admin.post("/api/v1/machines/none/plan", json!({"bundle": definition()})).await.expect(404).code(), "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_machine_uses_is_kept_for_who_may_see_it_and_told_as_it_comes() {
+    let world = World::start().await;
+    let executor = world.executor_of(Engine::Libvirt).await;
+    let ada = world.user("ada", "user").await;
+    let (id, path) = (machine(&ada).await, "/api/v1/machines/web/figures");
+    let none = ada.get(path).await.expect(200).json;
+    assert_eq!((&none["machine_id"], &none["times"], &none["cpu"]["values"]), (&json!(id), &json!([]), &json!([])));
+
+    let sample = |id: &str, cpu: u64, read: Option<u64>| json!({"machine_id": id, "cpus": 2, "cpu": cpu, "memory": 1024, "resident": 512, "read": read, "written": read, "received": 4, "sent": 6});
+    let other = "0195f0c8-1111-7000-8000-000000000001";
+    let mut live = ada.stream("/api/v1/events").await;
+    // What cannot be read stops nothing; and the service may not listen yet.
+    executor.measures(json!("nonsense")).await;
+    let heard = orrery_tests::eventually("figures to be heard", SOON, || async {
+        executor.measures(json!([sample(&id, 1500, Some(10)), sample(other, 7, None)])).await;
+        let told = ada.get(path).await.expect(200).json;
+        Ok(told["times"].as_array().map(Vec::len).filter(|count| *count > 0))
+    });
+    let before = heard.await.unwrap();
+    let event = read_until(&mut live, |event| event.kind == "figures").await.pop().unwrap();
+    assert_eq!((event.id.as_str(), event.data), ("", json!({})), "who comes back has no use for it");
+    executor.measures(json!([sample(&id, 20, None)])).await;
+    let look =
+        || async { Ok(Some(ada.get(path).await.json).filter(|told| told["times"].as_array().is_some_and(|times| times.len() > before))) };
+    let told = orrery_tests::eventually("the next sample", SOON, look).await.unwrap();
+    let last = |column: &str| (told[column]["unit"].clone(), told[column]["values"].as_array().unwrap()[before - 1..].to_vec());
+    assert_eq!(last("cpu"), (json!("milliprocessors"), vec![json!(1500), json!(20)]));
+    assert_eq!(last("cpus"), (json!("processors"), vec![json!(2), json!(2)]));
+    assert_eq!(last("read"), (json!("bytes_per_second"), vec![json!(10), Value::Null]));
+    assert_eq!((&told["every_seconds"], &told["window_seconds"]), (&json!(5), &json!(900)));
+    assert!(told["times"].as_array().unwrap().iter().all(|time| time.as_str() <= told["now"].as_str()), "{told}");
+
+    assert_eq!(world.user("eve", "user").await.get(path).await.expect(404).code(), "not_found");
+    assert_eq!(world.anonymous().get(path).await.expect(401).code(), "unauthenticated");
+    assert_eq!(world.admin().get(&format!("/api/v1/machines/{other}/figures")).await.expect(404).code(), "not_found");
 }

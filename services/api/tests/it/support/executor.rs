@@ -119,6 +119,13 @@ impl Executor {
         self.client.flush().await.unwrap();
     }
 
+    /// Tells what machines use.
+    pub async fn measures(&self, machines: serde_json::Value) {
+        let samples = serde_json::json!({"host": "local", "machines": machines}).to_string();
+        self.client.publish(subjects::machine_samples("local"), samples.into()).await.unwrap();
+        self.client.flush().await.unwrap();
+    }
+
     /// Answers every question of this kind with the same frames, until it is aborted.
     pub async fn answers(&self, verb: &str, frames: Vec<serde_json::Value>) -> JoinHandle<()> {
         let mut questions = self.questions(verb).await;
