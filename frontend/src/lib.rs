@@ -9,6 +9,7 @@
 #![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 
 mod archive;
+mod chart;
 mod check;
 mod checker;
 mod diff;

@@ -108,6 +108,16 @@ test("a box becomes a machine that runs, is changed, kept and rolled back, and g
     await row.getByRole("link", { name }).click();
   });
 
+  const uses = page.getByRole("region", { name: "What it uses" });
+  await t.test("what it uses is drawn, and said", async () => {
+    await uses.getByRole("img", { name: /^Processor, the last 15 min: now \d+ % of 2 processors; at most \d+ %$/ }).waitFor({ timeout: 60_000 });
+    for (const chart of ["Memory", "Disks", "Network"]) await uses.getByRole("img", { name: new RegExp(`^${chart}, the last 15 min: now `) }).waitFor();
+    const line = () => uses.locator("path.line").first().getAttribute("d");
+    const before = await line();
+    await until("the line goes on by itself", async () => (await line()) !== before);
+    await expectAccessible(page, "the charts");
+  });
+
   const console = page.getByRole("region", { name: "Serial console" });
   await t.test("its console says what it said, hears what is typed, and is left by the keyboard", async () => {
     await tab(page, "Console").click();
@@ -159,6 +169,7 @@ test("a box becomes a machine that runs, is changed, kept and rolled back, and g
     await head(page, "running").waitFor({ timeout: 60_000 });
     await page.getByRole("button", { name: "Shut down" }).first().click();
     await head(page, "stopped").waitFor({ timeout: 60_000 });
+    await uses.getByRole("img", { name: /^Processor, the last 15 min: now off;/ }).waitFor();
     await page.getByRole("button", { name: "Start", exact: true }).first().click();
     await head(page, "running").waitFor({ timeout: 60_000 });
   });

@@ -18,7 +18,7 @@ use super::session::session;
 use crate::feed::{Follow, Known, Link};
 
 /// The kinds of events that the api sends.
-const KINDS: [&str; 7] = ["command", "step", "stack", "container", "version", "machine", "reset"];
+const KINDS: [&str; 8] = ["command", "step", "stack", "container", "version", "machine", "figures", "reset"];
 
 #[derive(Clone, Copy)]
 pub(crate) struct Live {
@@ -31,6 +31,8 @@ pub(crate) struct Live {
     /// How often a stack's containers, and its versions, have changed.
     containers: RwSignal<BTreeMap<StackId, u32>>,
     versions: RwSignal<BTreeMap<StackId, u32>>,
+    /// Raised whenever machines have newer figures.
+    pub(crate) figures: RwSignal<u32>,
     /// Raised whenever boxes may have come or gone.
     pub(crate) boxes: RwSignal<u32>,
     asking: StoredValue<bool>,
@@ -58,6 +60,9 @@ impl Live {
     }
 
     fn absorb(self, kind: &str, data: &str) {
+        if kind == "figures" {
+            return self.figures.update(|tick| *tick = tick.wrapping_add(1));
+        }
         let follow = self.known.try_update(|known| known.absorb(kind, data)).unwrap_or_default();
         for next in follow {
             match next {
@@ -173,6 +178,7 @@ pub(crate) fn provide_live() -> Live {
         loaded: RwSignal::new(false),
         containers: RwSignal::new(BTreeMap::new()),
         versions: RwSignal::new(BTreeMap::new()),
+        figures: RwSignal::new(0),
         boxes: RwSignal::new(0),
         asking: StoredValue::new(false),
     };

@@ -4,6 +4,7 @@ mod actions;
 mod delete;
 mod overview;
 mod snapshots;
+mod uses;
 mod view;
 
 use leptos::prelude::*;

@@ -1,6 +1,7 @@
 //! The small parts that pages are made of.
 
 mod bench;
+mod chart_view;
 mod command_rows;
 mod dialog;
 mod diff_view;
@@ -20,6 +21,7 @@ mod step_list;
 mod sure;
 
 pub(crate) use bench::{Bench, BenchState, open_archives};
+pub(crate) use chart_view::ChartView;
 pub(crate) use command_rows::{CommandButtons, CommandName, CommandWord, Through};
 pub(crate) use dialog::Dialog;
 pub(crate) use diff_view::{DiffView, FileDiffs, Sides};

@@ -1,5 +1,5 @@
-//! The overview: what is being done, what the guest is, what differs from the version, its snapshots, and the versions at the
-//! side.
+//! The overview: what is being done, what the guest is and uses, what differs from the version, its snapshots, and the versions at
+//! the side.
 
 use leptos::prelude::*;
 use orrery_contracts::machine::MachinePort;
@@ -8,6 +8,7 @@ use orrery_contracts::{FieldChange, MachineStatus};
 
 use super::snapshots::Snapshots;
 use super::this;
+use super::uses::Uses;
 use crate::route::Tab;
 use crate::web::clock;
 use crate::web::pages::line::{Next, Now, VersionRail};
@@ -27,6 +28,7 @@ pub(super) fn Overview() -> impl IntoView {
                 <Next calm/>
                 {move || drifted.get().then(|| view! { <Drifted/> })}
                 <Guest/>
+                <Uses/>
                 <Snapshots/>
             </div>
             <aside class="pile" aria-label="Versions"><VersionRail/></aside>
