@@ -27,7 +27,9 @@ const ANSWER_WITHIN: &str = "5m";
 pub fn install(layout: &Layout, settings: &Settings) -> Result<bool, NatsError> {
     secrets::private_folder(&layout.broker())?;
     secrets::private_folder(&layout.users())?;
-    secrets::private_folder(&layout.store())?;
+    if settings.store.is_none() {
+        secrets::private_folder(&layout.store())?;
+    }
     settings.save(layout)?;
     let url = settings.url();
     publishers::add(layout, publishers::FIRST, &url)?;
@@ -58,10 +60,14 @@ pub(crate) fn render_for_recovery(layout: &Layout, settings: &Settings, user: &s
 }
 
 fn filled(layout: &Layout, settings: &Settings, accounts: &str) -> String {
+    // A broker with a folder of its own writes nothing into the data folder.
+    let pid_file = settings.store.as_ref().map_or_else(|| layout.pid_file(), |own| own.join("nats-server.pid"));
+    let store = settings.store.clone().unwrap_or_else(|| layout.store());
     TEMPLATE
         .replace("{{listen}}", &format!("{}:{}", settings.host, settings.port))
-        .replace("{{pid_file}}", &quoted(&layout.pid_file()))
-        .replace("{{store}}", &quoted(&layout.store()))
+        .replace("{{pid_file}}", &quoted(&pid_file))
+        .replace("{{monitor}}", &settings.monitor_port.map(|port| format!("http: \"127.0.0.1:{port}\"\n")).unwrap_or_default())
+        .replace("{{store}}", &quoted(&store))
         .replace("{{max_file_store}}", &settings.max_file_store.to_string())
         .replace("{{tls}}", &tls(settings.tls.as_ref()))
         .replace("{{accounts}}", accounts)
@@ -152,6 +158,24 @@ mod tests {
         assert!(!install(&layout, &settings).unwrap());
         publishers::add(&layout, "release-bot", &settings.url()).unwrap();
         assert!(install(&layout, &settings).unwrap());
+    }
+
+    #[test]
+    fn a_broker_of_a_host_of_its_own_has_its_name_and_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let (host, known_as, store) = ("0.0.0.0".to_owned(), Some("nats".to_owned()), Some("/broker".into()));
+        let settings = Settings { host, known_as, store, monitor_port: Some(8222), ..Settings::on_port(4222) };
+        install(&layout, &settings).unwrap();
+        assert_eq!(Settings::load(&layout).unwrap(), Some(settings.clone()));
+        assert_eq!(settings.url(), "nats://nats:4222");
+        let text = std::fs::read_to_string(layout.config()).unwrap();
+        for line in
+            ["listen: \"0.0.0.0:4222\"", "store_dir: \"/broker\"", "pid_file: \"/broker/nats-server.pid\"", "http: \"127.0.0.1:8222\""]
+        {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+        assert!(!layout.store().exists());
     }
 
     #[test]

@@ -60,6 +60,18 @@ struct Render {
     /// The most that JetStream may keep on disk, in bytes.
     #[arg(long, env = "ORRERY_NATS_MAX_FILE_STORE")]
     max_file_store: Option<u64>,
+    /// The address to listen on: the loopback address unless another was chosen.
+    #[arg(long, env = "ORRERY_NATS_HOST")]
+    host: Option<String>,
+    /// The name by which clients know the broker's host, where that is another.
+    #[arg(long, env = "ORRERY_NATS_KNOWN_AS")]
+    known_as: Option<String>,
+    /// The folder of JetStream's files, where the broker has one of its own.
+    #[arg(long, env = "ORRERY_NATS_STORE")]
+    store: Option<PathBuf>,
+    /// The port on its loopback address where it says how it is.
+    #[arg(long)]
+    monitor_port: Option<u16>,
     /// The certificate chain (PEM): clients must then use TLS.
     #[arg(long, env = "ORRERY_NATS_TLS_CERT")]
     tls_cert: Option<PathBuf>,
@@ -108,6 +120,12 @@ impl Render {
         };
         let mut settings = known.unwrap_or_else(|| Settings::on_port(port));
         settings.port = port;
+        if let Some(host) = self.host {
+            settings.host = host;
+        }
+        settings.known_as = self.known_as.or(settings.known_as);
+        settings.store = self.store.or(settings.store);
+        settings.monitor_port = self.monitor_port.or(settings.monitor_port);
         if let Some(most) = self.max_file_store {
             settings.max_file_store = most;
         }

@@ -26,6 +26,15 @@ pub struct Settings {
     /// The certificate and key, where clients must use TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// The name by which clients know its host, where that is not the address it listens on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_as: Option<String>,
+    /// The folder of JetStream's files, where that is not in the data folder; whoever runs the broker owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<PathBuf>,
+    /// The port on its own loopback address where it says how it is, where somebody asks there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor_port: Option<u16>,
 }
 
 /// A TLS pair.
@@ -49,13 +58,14 @@ const fn default_max_file_store() -> u64 {
 impl Settings {
     /// The defaults on one port.
     pub fn on_port(port: u16) -> Self {
-        Self { host: loopback(), port, max_file_store: DEFAULT_MAX_FILE_STORE, tls: None }
+        Self { host: loopback(), port, max_file_store: DEFAULT_MAX_FILE_STORE, tls: None, known_as: None, store: None, monitor_port: None }
     }
 
     /// What clients connect to.
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "tls" } else { "nats" };
-        format!("{scheme}://{}:{}", self.host, self.port)
+        let host = self.known_as.as_ref().unwrap_or(&self.host);
+        format!("{scheme}://{host}:{}", self.port)
     }
 
     /// The settings of an earlier start, if there was one.

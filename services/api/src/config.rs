@@ -53,8 +53,7 @@ impl Config {
     pub fn from_lookup(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let data_dir = get("ORRERY_DATA_DIR").map_or_else(|| default_data_dir(&get), PathBuf::from);
         let listen = address(&get, "ORRERY_LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)))?;
-        let database_url =
-            get("ORRERY_DATABASE_URL").ok_or_else(|| wrong("ORRERY_DATABASE_URL", "is not set: postgres://orrery_api@…/orrery"))?;
+        let database_url = database_url(&get)?;
         let fallback = BundleLimits::default();
         let limits = BundleLimits {
             bytes: parsed(&get, "ORRERY_BUNDLE_MAX_BYTES", fallback.bytes)?,
@@ -77,6 +76,19 @@ impl Config {
 
 fn wrong(name: &'static str, what: impl Into<String>) -> ConfigError {
     ConfigError { name, what: what.into() }
+}
+
+/// The database's address, which holds a password: given, or in a file.
+fn database_url(get: &impl Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
+    let (given, file) = ("ORRERY_DATABASE_URL", "ORRERY_DATABASE_URL_FILE");
+    match (get(given), get(file)) {
+        (Some(url), _) => Ok(url),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(&path).map_err(|error| wrong(file, format!("{path} cannot be read: {error}")))?;
+            Ok(text.trim().to_owned())
+        }
+        (None, None) => Err(wrong(given, "is not set, nor is ORRERY_DATABASE_URL_FILE: postgres://orrery_api@…/orrery")),
+    }
 }
 
 fn parsed<T: std::str::FromStr>(get: &impl Fn(&str) -> Option<String>, name: &'static str, fallback: T) -> Result<T, ConfigError>
@@ -158,6 +170,17 @@ mod tests {
         assert_eq!(secure("true"), Ok(true));
         assert_eq!(secure("0"), Ok(false));
         assert_eq!(secure("yes please").unwrap_err(), "ORRERY_BEHIND_TLS: \"yes please\" is neither on nor off; use 1 or 0");
+    }
+
+    #[test]
+    fn the_database_is_named_or_named_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("url").display().to_string();
+        let named = |settings: &[(&str, &str)]| read(settings).map(|config| config.database_url);
+        assert!(named(&[("ORRERY_DATABASE_URL_FILE", &file)]).unwrap_err().starts_with("ORRERY_DATABASE_URL_FILE"));
+        std::fs::write(&file, "postgres:///in-a-file\n").unwrap();
+        assert_eq!(named(&[("ORRERY_DATABASE_URL_FILE", &file)]), Ok("postgres:///in-a-file".to_owned()));
+        assert_eq!(named(&[("ORRERY_DATABASE_URL_FILE", &file), ("ORRERY_DATABASE_URL", "given")]), Ok("given".to_owned()));
     }
 
     #[test]

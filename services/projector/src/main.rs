@@ -50,8 +50,18 @@ fn variable(name: &str) -> anyhow::Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set"))
 }
 
+/// An address of the database, which holds a password: given, or in the file that the same name with `_FILE` names.
+fn address(name: &str) -> anyhow::Result<String> {
+    if let Ok(given) = variable(name) {
+        return Ok(given);
+    }
+    let path = std::env::var(format!("{name}_FILE")).with_context(|| format!("neither {name} nor {name}_FILE is set"))?;
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{name}_FILE is {path}, and cannot be read"))?;
+    Ok(text.trim().to_owned())
+}
+
 async fn run() -> anyhow::Result<()> {
-    let database_url = variable("ORRERY_DATABASE_URL")?;
+    let database_url = address("ORRERY_DATABASE_URL")?;
     let shutdown = orrery_instruments::shutdown().context("signals cannot be listened to")?;
     let mut instruments = Instruments::start(SERVICE)?;
     let readiness = instruments.readiness().clone();
@@ -69,13 +79,13 @@ async fn run() -> anyhow::Result<()> {
 }
 
 async fn migrate() -> anyhow::Result<()> {
-    let applied = database::migrate(&variable("ORRERY_DATABASE_OWNER_URL")?).await?;
+    let applied = database::migrate(&address("ORRERY_DATABASE_OWNER_URL")?).await?;
     tracing::info!(migrations = applied, "the database is at migration {applied}");
     Ok(())
 }
 
 async fn verify_copies() -> anyhow::Result<()> {
-    let mut db = database::connect(&variable("ORRERY_DATABASE_URL")?, database::Place::Live).await?;
+    let mut db = database::connect(&address("ORRERY_DATABASE_URL")?, database::Place::Live).await?;
     match verify::verify(&mut db).await? {
         Ok(copies) => tracing::info!(copies, "{copies} raw copies are what was copied"),
         Err(verify::Broken { stream, seq }) => {
@@ -86,7 +96,7 @@ async fn verify_copies() -> anyhow::Result<()> {
 }
 
 async fn make_anew() -> anyhow::Result<()> {
-    let database_url = variable("ORRERY_DATABASE_URL")?;
+    let database_url = address("ORRERY_DATABASE_URL")?;
     let broker = Broker::connect(&BrokerConfig::from_env(SERVICE)).await?;
     let done = rebuild::rebuild(&database_url, &broker).await?;
     tracing::info!(
@@ -102,7 +112,7 @@ async fn make_anew() -> anyhow::Result<()> {
 }
 
 async fn put_back() -> anyhow::Result<()> {
-    let database_url = variable("ORRERY_DATABASE_URL")?;
+    let database_url = address("ORRERY_DATABASE_URL")?;
     let storage_bytes = variable("ORRERY_NATS_MAX_FILE_STORE")?.parse().context("ORRERY_NATS_MAX_FILE_STORE is no number of bytes")?;
     let broker = Broker::connect(&BrokerConfig::from_env("recovery")).await?;
     let places = recover::Places { data: data_dir_from_env(), storage_bytes };
