@@ -184,18 +184,19 @@ impl<E: Engine> DockerExecutor<E> {
         let identity = self.whose(&head, run).await?;
         let site = Site::new(self.engine.as_ref(), run).await;
         let summary = lifecycle::delete(&site, &identity, &self.data.stopped(head.id), volumes).await?;
+        let mut stays = Vec::new();
         if volumes {
             let (data, stack) = (self.data.clone(), head.id);
-            self.blocking(move || data.remove_stack(stack)).await?;
+            stays.extend(self.blocking(move || data.remove_stack(stack)).await?);
         }
-        let stays = self.sweep(&head).await;
+        stays.extend(self.sweep(&head).await);
         self.tell(run, &head, StackChange::Deleted { volumes }).await?;
         self.definitions.write_head(&StackHead { deleted: true, command: run.command().seq, ..head }).await?;
         Ok([summary].into_iter().chain(stays).collect::<Vec<_>>().join("; "))
     }
 
     /// Work on the disk, off the threads that must not wait.
-    async fn blocking(&self, work: impl FnOnce() -> Result<(), FileError> + Send + 'static) -> Result<(), RunError> {
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, FileError> + Send + 'static) -> Result<T, RunError> {
         let done = self.data.aside(work).await;
         let result = done.map_err(|error| RunError::failed("files", error.to_string()))?;
         result.map_err(|error| {

@@ -179,13 +179,19 @@ impl DataDir {
         self.root.join("stacks").join(stack.to_string())
     }
 
-    /// Removes the folder of a stack, with all that its containers wrote there.
+    /// Removes the folder of a stack, with all that its containers wrote there; says what stays. A service that is not root
+    /// may not remove what a container wrote as another user into a folder of its own.
     ///
     /// # Errors
     /// When it cannot be removed.
-    pub fn remove_stack(&self, stack: StackId) -> Result<(), FileError> {
+    pub fn remove_stack(&self, stack: StackId) -> Result<Option<String>, FileError> {
         let path = self.stack(stack);
-        gone(&path, fs::remove_dir_all(&path))
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Ok(Some(format!("{} stays: a container wrote there as another user", path.display())))
+            }
+            result => gone(&path, result).map(|()| None),
+        }
     }
 
     /// The containers that a stop stopped.
