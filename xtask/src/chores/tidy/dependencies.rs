@@ -34,8 +34,16 @@ const INPUT_AND_OUTPUT: [&str; 10] = ["tokio", "async-nats", "sqlx", "bollard", 
 const WITH_INPUT_AND_OUTPUT: [&str; 2] = ["orrery-queue", "orrery-instruments"];
 
 /// Crates that exist for their program: nobody builds on them.
-const PROGRAMS: [&str; 7] =
-    ["orrery-api", "orrery-projector", "orrery-docker-executor", "orrery-libvirt-executor", "orrery-frontend", "orrery-cli", "xtask"];
+const PROGRAMS: [&str; 8] = [
+    "orrery-api",
+    "orrery-projector",
+    "orrery-docker-executor",
+    "orrery-libvirt-executor",
+    "orrery-frontend",
+    "orrery-cli",
+    "orrery-setup",
+    "xtask",
+];
 
 /// What the page shares with the services.
 const OF_THE_PAGE: [&str; 3] = ["orrery-contracts", "orrery-compose", "orrery-machine"];

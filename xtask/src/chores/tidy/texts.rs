@@ -27,7 +27,7 @@ const UNFINISHED: [&str; 6] = [
 const HEADERS: [(&str, &[&str]); 6] =
     [("rs", &["//! "]), ("sql", &["-- "]), ("ts", &["// ", "/**"]), ("mjs", &["// ", "/**", "#!"]), ("css", &["/* "]), ("sh", &["#!"])];
 
-const FOLDERS: [&str; 8] = ["services", "shared", "nats", "frontend", "tests", "xtask", "migrations", ".ci"];
+const FOLDERS: [&str; 9] = ["services", "shared", "nats", "deploy", "frontend", "tests", "xtask", "migrations", ".ci"];
 
 pub(super) fn check(root: &Path) -> Result<Vec<Complaint>> {
     let folders: Vec<&str> = FOLDERS.into_iter().filter(|folder| root.join(folder).exists()).collect();
