@@ -53,7 +53,9 @@ enum Chore {
     /// Renew the pictures of the documentation.
     Screenshots,
     /// Make the base image of the examples.
-    Images,
+    Images(chores::images::Images),
+    /// Run all of Orrery in containers, and an end-to-end job against it.
+    ComposeTest(chores::compose_test::ComposeTest),
     /// Renew what is generated: schemas, AsyncAPI, OpenAPI, the permissions table.
     Schemas(chores::schemas::Schemas),
     /// Renew what the compiler needs to know of each database query.
@@ -81,7 +83,8 @@ fn main() -> std::process::ExitCode {
         Chore::Tidy => chores::tidy::run(),
         Chore::Web => chores::web::run(),
         Chore::Screenshots => chores::screenshots::run(),
-        Chore::Images => chores::images::run(),
+        Chore::Images(images) => images.run(),
+        Chore::ComposeTest(test) => test.run(),
         Chore::Schemas(schemas) => schemas.run(),
         Chore::Sqlx(sqlx) => sqlx.run(),
         Chore::Bench(bench) => bench.run(),

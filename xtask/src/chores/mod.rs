@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod browser;
+pub(crate) mod compose_test;
 pub(crate) mod digest;
 pub(crate) mod fuzz;
 pub(crate) mod images;

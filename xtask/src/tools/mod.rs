@@ -5,6 +5,7 @@
 pub(crate) mod apt;
 pub(crate) mod archive;
 pub(crate) mod browser;
+pub(crate) mod buildx;
 pub(crate) mod cargo;
 pub(crate) mod cargo_fuzz;
 pub(crate) mod compose;
