@@ -21,7 +21,7 @@ mod step_list;
 mod sure;
 
 pub(crate) use bench::{Bench, BenchState, open_archives};
-pub(crate) use chart_view::ChartView;
+pub(crate) use chart_view::Charts;
 pub(crate) use command_rows::{CommandButtons, CommandName, CommandWord, Through};
 pub(crate) use dialog::Dialog;
 pub(crate) use diff_view::{DiffView, FileDiffs, Sides};

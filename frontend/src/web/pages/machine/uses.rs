@@ -11,7 +11,7 @@ use crate::web::clock::clock;
 use crate::web::js::document;
 use crate::web::live::live;
 use crate::web::load::{Loaded, load};
-use crate::web::parts::{ChartView, FaultNote, Waiting};
+use crate::web::parts::{Charts, FaultNote, Waiting};
 
 /// After so many seconds without a word nobody knows what is now.
 const SILENCE: f64 = 4.0 * SAMPLE_SECONDS as f64;
@@ -41,7 +41,7 @@ pub(super) fn Uses() -> impl IntoView {
             {move || match loaded.get() {
                 None => view! { <Waiting/> }.into_any(),
                 Some(figures) => match charts(&figures, now.get()) {
-                    Some(charts) => view! { <div class="charts pad">{charts.map(|chart| view! { <ChartView chart/> }).into_iter().collect_view()}</div> }.into_any(),
+                    Some(charts) => view! { <Charts charts/> }.into_any(),
                     None if runs.get() => view! { <p class="pad quiet">"No figures yet: the first come some seconds after its start."</p> }.into_any(),
                     None => view! { <p class="pad quiet">"It is off, and uses nothing."</p> }.into_any(),
                 },
