@@ -28,6 +28,7 @@ pub mod router;
 mod service;
 pub mod state;
 pub mod streams;
+pub mod uploads;
 
 pub use router::app;
 pub use service::{ServeError, background, serve};

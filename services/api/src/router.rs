@@ -23,7 +23,7 @@ use crate::problems::{self, Refusal};
 use crate::queries;
 use crate::state::Api;
 use crate::streams::{events, logs, sockets};
-use crate::{drain, health, openapi, page};
+use crate::{drain, health, openapi, page, uploads};
 
 /// Everything the service answers, for `main` and the tests.
 pub fn app(api: Api) -> Router {
@@ -155,6 +155,17 @@ fn machines() -> ApiRouter<Api> {
             "/boxes",
             get_with(queries::boxes::list, says("Boxes, by name")).post_with(boxes::import, says("Bring a box into the pool")),
         )
+        .api_route(
+            "/uploads",
+            get_with(uploads::list, says("Uploads for boxes to come, oldest first"))
+                .post_with(uploads::begin, says("Begin to upload a file for a box")),
+        )
+        .api_route(
+            "/uploads/{id}",
+            get_with(uploads::get, says("How much of an upload has come"))
+                .put_with(uploads::put, says("Bytes of an upload, from the beginning or from where `Content-Range` says")),
+        )
+        .api_route("/uploads/{id}/remove", post_with(uploads::remove, says("Throw an upload away")))
         .api_route("/boxes/{name}/remove", post_with(boxes::remove, says("Remove a box that no machine uses")))
 }
 

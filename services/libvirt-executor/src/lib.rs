@@ -20,3 +20,4 @@ pub mod plan;
 pub mod restart;
 mod rpc;
 pub mod service;
+pub mod uploads;

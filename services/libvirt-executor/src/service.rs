@@ -16,6 +16,7 @@ use crate::engine::libvirt::Uris;
 use crate::figures::Sampler;
 use crate::observe::Observer;
 use crate::rpc;
+use crate::uploads::Uploads;
 
 /// The name in the data folder, in the broker and in figures.
 const SERVICE: &str = "libvirt-executor";
@@ -42,6 +43,7 @@ pub async fn run() -> anyhow::Result<()> {
         host: config.host.clone(),
         pool: Pool::from_env(),
         downloads: data_dir.join("downloads"),
+        uploads: std::sync::Arc::new(Uploads::from_env(data_dir.join("uploads"))),
         changed: std::sync::Arc::default(),
         keeper: std::sync::Arc::default(),
         consoles: std::sync::Arc::default(),

@@ -26,6 +26,7 @@ pub mod stack;
 pub mod status;
 pub mod subjects;
 mod time;
+pub mod upload;
 
 pub use bundle::{Bundle, BundleLimits, FileContent};
 pub use command::{Action, CommandMessage, CommandType, OnFailure, Rejection};
@@ -46,3 +47,4 @@ pub use problem::{Code, Located, Problem, Severity};
 pub use stack::{StackFacts, StackStatus};
 pub use status::{CommandState, IllegalTransition, Status};
 pub use time::Time;
+pub use upload::{NewUpload, Upload, UploadOf};

@@ -273,14 +273,18 @@ pub struct BoxObservation {
     pub epoch: u64,
 }
 
-/// Body of `POST /boxes`.
+/// Body of `POST /boxes`: exactly one of `url` and `upload`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewBox {
     /// The name that definitions use.
     pub name: String,
-    /// Where it is fetched from: `http://`, `https://`.
-    pub url: String,
+    /// Where it is fetched from: `http://`, `https://`; or
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// the SHA-256 of a file that was uploaded to `/uploads`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<String>,
     /// The SHA-256 that it must have, in lower-case hexadecimal digits; asked for with an address that is not encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,

@@ -135,13 +135,15 @@ pub enum Code {
     DatabaseAway,
     /// The broker's storage is nearly full.
     StorageFull,
+    /// The disk of the host has no room for this.
+    DiskFull,
     /// Something broke on our side.
     Internal,
 }
 
 impl Code {
     /// Every code, for documentation and tests.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::MalformedRequest,
         Self::Unauthenticated,
         Self::WrongCredentials,
@@ -165,6 +167,7 @@ impl Code {
         Self::ExecutorAway,
         Self::DatabaseAway,
         Self::StorageFull,
+        Self::DiskFull,
         Self::Internal,
     ];
 
@@ -283,7 +286,7 @@ impl Code {
                 "quota_exceeded",
                 429,
                 "Your quota is used up",
-                "As many commands wait as you may have waiting, or as many consoles and screens are open as you may have open. Wait until some have ended, cancel some, or close some.",
+                "As many commands wait as you may have waiting, as many consoles and screens are open as you may have open, or as many uploads are unfinished. Wait until some have ended, cancel some, or close some.",
             ),
             Self::BrokerAway => (
                 "broker_away",
@@ -308,6 +311,12 @@ impl Code {
                 507,
                 "The broker's storage is nearly full",
                 "The broker's storage for commands is over 85 % full. Cancel and retry still work. Raise `max_file_store` or make room.",
+            ),
+            Self::DiskFull => (
+                "disk_full",
+                507,
+                "The host's disk is full",
+                "The disk of the host has no room for what would be written to it. What was written before stays. Make room there, or cancel uploads that nobody needs, and go on.",
             ),
             Self::Internal => (
                 "internal",

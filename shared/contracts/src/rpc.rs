@@ -1,10 +1,11 @@
 //! Questions over the broker that change nothing: plans, logs, and a publisher's question about his commands. Nothing
-//! here is stored.
+//! here is stored, but for the pieces of an upload, which their host keeps until a command makes a box of them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::bundle::Bundle;
 use crate::ids::{Digest, MachineId, StackId};
@@ -12,6 +13,7 @@ use crate::plan::Plan;
 use crate::problem::Problem;
 use crate::rest::Command;
 use crate::time::Time;
+use crate::upload::Upload;
 
 /// The answer to a question: what was asked for, or why not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -90,6 +92,33 @@ pub struct MachineQuestion {
     /// The machine.
     pub machine_id: MachineId,
 }
+
+/// How many bytes of a file travel in one [`UploadPiece`]: as base64 in JSON it still is far from what a message may have.
+pub const UPLOAD_PIECE: usize = 512 * 1024;
+
+/// On `orrery.rpc.libvirt.<host>.uploads`: the uploads that lie there, or one of them; answered with `Answer<Vec<Upload>>`.
+/// `.upload.begin` takes an [`UploadOf`](crate::upload::UploadOf), and `.upload.remove` this with an id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UploadsQuestion {
+    /// Only this one.
+    #[serde(default)]
+    pub id: Option<Uuid>,
+}
+
+/// On `orrery.rpc.libvirt.<host>.upload.put`: the next bytes of an upload; answered with `Answer<Upload>` once they are on the disk. Bytes
+/// that lie there already may come again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UploadPiece {
+    /// The upload.
+    pub id: Uuid,
+    /// Where they begin in the file.
+    pub at: u64,
+    /// The bytes, [`UPLOAD_PIECE`] at most.
+    pub bytes: Raw,
+}
+
+/// The answer to the beginning of an upload and to each of its pieces, by name for the schema.
+pub type UploadAnswer = Answer<Upload>;
 
 /// Bytes as they are; in base64 where they travel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -20,8 +20,9 @@ use crate::policy::PolicyEntry;
 use crate::problem::Code;
 use crate::rpc::{
     Heartbeat, LogsQuestion, MachinePlanQuestion, MachineQuestion, PlanAnswer, PlanQuestion, StatusAnswer, StatusQuestion, StreamControl,
-    StreamFrame,
+    StreamFrame, UploadAnswer, UploadPiece, UploadsQuestion,
 };
+use crate::upload::UploadOf;
 
 /// Every generated document by its path under `docs/`.
 #[must_use]
@@ -66,6 +67,10 @@ fn message_schemas() -> BTreeMap<String, Value> {
         ("plan.answer", schema_of::<PlanAnswer>()),
         ("logs.question", schema_of::<LogsQuestion>()),
         ("machine.question", schema_of::<MachineQuestion>()),
+        ("uploads.question", schema_of::<UploadsQuestion>()),
+        ("upload.begin.question", schema_of::<UploadOf>()),
+        ("upload.put.question", schema_of::<UploadPiece>()),
+        ("upload.answer", schema_of::<UploadAnswer>()),
         ("stream.frame", schema_of::<StreamFrame>()),
         ("stream.control", schema_of::<StreamControl>()),
         ("heartbeat", schema_of::<Heartbeat>()),
@@ -160,7 +165,7 @@ const fn payload_required(kind: CommandType) -> bool {
 /// Where messages travel: key, address, what it is for, and which messages it carries.
 type Channel = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
-const CHANNELS: [Channel; 23] = [
+const CHANNELS: [Channel; 25] = [
     (
         "publish",
         "orrery.commands.{id}",
@@ -225,6 +230,13 @@ const CHANNELS: [Channel; 23] = [
         "A machine's console or screen, both ways, or a picture of it; frames come on the reply subject.",
         &["machine.question"],
     ),
+    ("uploads", "orrery.rpc.{engine}.{host}.uploads", "The uploads of boxes that lie on a host, or one of them.", &["uploads.question"]),
+    (
+        "upload",
+        "orrery.rpc.{engine}.{host}.upload.{verb}",
+        "The beginning of an upload, its bytes piece by piece, and its removal.",
+        &["upload.begin.question", "upload.put.question", "uploads.question"],
+    ),
     (
         "control",
         "orrery.rpc.{engine}.{host}.control.{stream}",
@@ -233,11 +245,17 @@ const CHANNELS: [Channel; 23] = [
     ),
     ("heartbeats", "orrery.metrics.heartbeat.{engine}.{host}", "An executor lives, and what it works on.", &["heartbeat"]),
     ("samples", "orrery.metrics.machine.{host}", "What the machines of a host use; not kept.", &["machine.samples"]),
-    ("answers", "{inbox}", "The reply subject of a question: an inbox of its asker.", &["status.answer", "plan.answer", "stream.frame"]),
+    (
+        "answers",
+        "{inbox}",
+        "The reply subject of a question: an inbox of its asker.",
+        &["status.answer", "plan.answer", "upload.answer", "stream.frame"],
+    ),
 ];
 
 /// What each variable part of an address means.
-const PARAMETERS: [(&str, &str); 12] = [
+const PARAMETERS: [(&str, &str); 13] = [
+    ("verb", "`begin`, `put` or `remove`"),
     ("view", "`console`, `screen` or `screenshot`"),
     ("id", "A UUID in its canonical lower-case form; of a container the engine's id"),
     ("publisher", "The publisher's name, put in by the broker; `api` for the REST API"),

@@ -4,7 +4,7 @@
 //! A check that fails does not keep the others from running: one run tells everything.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use super::{images, schemas, sqlx, tidy, web};
 use crate::chores::browser;
 use crate::say;
 use crate::shell;
-use crate::tools::{Tools, cargo, libvirt, test_programs};
+use crate::tools::{Tools, cargo, debian_disk, libvirt, test_programs};
 
 /// Set up the same and run every check and test.
 #[derive(Args)]
@@ -41,6 +41,14 @@ impl Tally {
     }
 }
 
+/// What the guests of the tests boot.
+struct Guests {
+    /// The folder of a kernel and a few modules.
+    kernel: PathBuf,
+    /// A disk with a whole Debian.
+    debian: PathBuf,
+}
+
 /// A check that is not a test, by name.
 type Check = (&'static str, fn() -> Result<()>);
 
@@ -60,7 +68,7 @@ impl Test {
         let tools = Tools::find_or_install(docker_host.as_deref())?;
         let nextest = cargo::nextest()?;
         test_programs::find_or_install()?;
-        let guest_kernel = libvirt::find_or_install()?;
+        let guests = Guests { kernel: libvirt::find_or_install()?, debian: debian_disk::find_or_make()? };
         let mut tally = Tally::default();
         let mut failures = Vec::new();
         if self.filter.is_none() {
@@ -69,7 +77,7 @@ impl Test {
                 one(name, check, &mut tally, &mut failures);
             }
         }
-        let tests = rust_tests(&nextest, &tools, &guest_kernel, self.filter.as_deref())?;
+        let tests = rust_tests(&nextest, &tools, &guests, self.filter.as_deref())?;
         if tests.failed > 0 {
             failures.push(format!("{} Rust tests", tests.failed));
         }
@@ -118,7 +126,7 @@ fn lints() -> Result<()> {
 }
 
 /// The end-to-end tests run the programs, so everything is built first.
-fn rust_tests(nextest: &Path, tools: &Tools, guest_kernel: &Path, filter: Option<&str>) -> Result<Tally> {
+fn rust_tests(nextest: &Path, tools: &Tools, guests: &Guests, filter: Option<&str>) -> Result<Tally> {
     say::step("tests", "building");
     cargo::build(&["--all-targets"])?;
     // The same sample for the same tree: what is new is for the soak to find.
@@ -131,7 +139,8 @@ fn rust_tests(nextest: &Path, tools: &Tools, guest_kernel: &Path, filter: Option
         .args(filter)
         .current_dir(crate::folders::repository())
         .env("ORRERY_NATS_SERVER", &tools.nats_server)
-        .env("ORRERY_TEST_GUEST_KERNEL", guest_kernel)
+        .env("ORRERY_TEST_GUEST_KERNEL", &guests.kernel)
+        .env("ORRERY_TEST_DEBIAN_DISK", &guests.debian)
         .env("RUST_BACKTRACE", "0");
     tallied(&mut command, nextest_tally)
 }

@@ -26,9 +26,9 @@ pub struct BoxPath {
 pub async fn import(State(api): State<Api>, writer: Writer, Body(new): Body<NewBox>) -> Answer<Accepted> {
     let name = stack_name(&new.name)?;
     let sha256 = new.sha256.filter(|text| !text.is_empty()).map(|text| checksum(&text)).transpose()?;
-    let url = address(new.url, sha256.is_some())?;
+    let (url, upload) = source(new.url, new.upload, sha256.as_ref())?;
     let description = comment(new.description)?;
-    let payload = BoxImport { format: new.format, url: Some(url), upload: None, sha256, description };
+    let payload = BoxImport { format: new.format, url, upload, sha256, description };
     place(&api, &writer, name.to_string(), CommandType::BoxImport, payload).await
 }
 
@@ -46,8 +46,25 @@ async fn place<P: Serialize>(api: &Api, writer: &Writer, name: String, kind: Com
     order.place(api, writer, About { name, ..About::default() }).await
 }
 
-fn checksum(text: &str) -> Answer<Digest> {
+/// Reads a SHA-256.
+pub(crate) fn checksum(text: &str) -> Answer<Digest> {
     text.parse().map_err(|_| wrong("sha256", "a SHA-256 has 64 hexadecimal digits in lower case"))
+}
+
+/// Where a box comes from: an address, or an upload.
+fn source(url: Option<String>, upload: Option<String>, sha256: Option<&Digest>) -> Answer<(Option<String>, Option<Digest>)> {
+    match (url, upload) {
+        (Some(url), None) => Ok((Some(address(url, sha256.is_some())?), None)),
+        (None, Some(upload)) => {
+            let upload = upload.parse().map_err(|_| wrong("upload", "this is the `sha256` of an upload that has come whole"))?;
+            match sha256.filter(|sha256| **sha256 != upload) {
+                Some(_) => Err(wrong("sha256", "it differs from that of the upload")),
+                None => Ok((None, Some(upload))),
+            }
+        }
+        (Some(_), Some(_)) => Err(wrong("upload", "give either an address or an upload, not both")),
+        (None, None) => Err(wrong("url", "give an address, or an upload")),
+    }
 }
 
 /// An address that a box can be fetched from: what is not encrypted needs a checksum.

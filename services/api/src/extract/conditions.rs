@@ -82,7 +82,8 @@ impl OperationInput for IfMatch {
     }
 }
 
-fn header(ctx: &mut GenContext, operation: &mut Operation, name: &str, description: &str) {
+/// Describes a header that may be sent.
+pub(crate) fn header(ctx: &mut GenContext, operation: &mut Operation, name: &str, description: &str) {
     let schema = ctx.schema.subschema_for::<String>();
     let parameter_data = ParameterData {
         name: name.to_owned(),

@@ -10,6 +10,7 @@ mod query;
 
 pub use answers::{Accepted, With};
 pub use body::{Body, read_all};
+pub(crate) use conditions::header;
 pub use conditions::{Idempotency, IfMatch};
 pub use path::At;
 pub use query::{Page, Params, wait_time};

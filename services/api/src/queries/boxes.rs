@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use orrery_contracts::Digest;
 use orrery_contracts::rest::{List, MachineBox};
+use orrery_contracts::{Digest, Name};
 
 use super::{page, read, word};
 use crate::auth::Principal;
@@ -27,6 +27,17 @@ pub async fn list(State(api): State<Api>, _: Principal, Params(asked): Params<Pa
     .await?;
     let boxes = rows.into_iter().map(Row::into_box).collect::<Answer<Vec<_>>>()?;
     Ok(Json(page(boxes, limit, |one| one.name.clone())))
+}
+
+/// Whether a host has a box of this name.
+///
+/// # Errors
+/// When the database is away.
+pub(crate) async fn exists(api: &Api, host: &str, name: &Name) -> Answer<bool> {
+    consistency::catch_up_with_own_writes(api).await?;
+    let found =
+        sqlx::query_scalar!("SELECT EXISTS (SELECT 1 FROM read.boxes WHERE host = $1 AND name = $2) AS \"found!\"", host, name.as_str());
+    Ok(found.fetch_one(&api.database).await?)
 }
 
 struct Row {

@@ -15,3 +15,4 @@ mod questions;
 mod races;
 mod stacks;
 mod support;
+mod uploads;

@@ -1,15 +1,17 @@
 //! Boxes: fetched with progress and resume, checked, and brought into the pool; removed when nobody uses them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use orrery_contracts::command::{BoxFormat, BoxSource};
-use orrery_contracts::{BoxHead, Digest, ProgressLine};
+use orrery_contracts::{BoxHead, Digest, Name, ProgressLine, Upload};
 use orrery_queue::{JudgeError, Run, RunError, StepDone, StepFailure, StepHandle};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
+use uuid::Uuid;
 
-use super::heads::now;
+use super::heads::{now, told};
 use super::judge::away;
 use super::{Import, LibvirtExecutor};
 use crate::converge::{Halt, Site, pool, root};
@@ -32,6 +34,8 @@ struct Fetched {
     sha256: Digest,
     size: u64,
     capacity: u64,
+    /// The upload that it is, when it is one.
+    upload: Option<Uuid>,
 }
 
 impl<E: Hypervisor> LibvirtExecutor<E> {
@@ -55,6 +59,10 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
     pub(super) async fn import(&self, import: Import, run: &Run) -> Result<String, RunError> {
         let site = Site::new(self.engine.as_ref(), &self.consoles, run);
         site.take_up().await?;
+        if let Some(head) = self.written(&import.name, run.command().seq).await? {
+            return self.end_of_import(&head, &import.source).await;
+        }
+        let source = import.source.clone();
         let mut came = None;
         let got = &mut came;
         let work = |handle: StepHandle| async move {
@@ -90,10 +98,39 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             command: run.command().seq,
         };
         self.write_box(&head).await?;
-        if let Err(error) = tokio::fs::remove_file(&fetched.file).await {
+        if fetched.upload.is_none()
+            && let Err(error) = tokio::fs::remove_file(&fetched.file).await
+        {
             tracing::warn!("a download stays: {}: {error}", fetched.file.display());
         }
+        self.end_of_import(&head, &source).await
+    }
+
+    /// The box as an earlier run of this command wrote it.
+    async fn written(&self, name: &Name, seq: u64) -> Result<Option<BoxHead>, RunError> {
+        let head = told(self.definitions.patiently(|| self.definitions.box_head(name.as_str())).await)?;
+        Ok(head.map(|kept| kept.value).filter(|head| !head.deleted && head.command == seq))
+    }
+
+    /// What was uploaded has become a box, and goes.
+    async fn end_of_import(&self, head: &BoxHead, source: &BoxSource) -> Result<String, RunError> {
+        if let BoxSource::Upload(sum) = source
+            && let Ok(Some((upload, _))) = self.upload(sum).await
+        {
+            let uploads = Arc::clone(&self.uploads);
+            if let Ok(Err(problem)) = tokio::task::spawn_blocking(move || uploads.remove(upload.of.id)).await {
+                tracing::warn!("an upload that has become a box stays: {}", problem.detail);
+            }
+        }
+        self.changed.notify_one();
         Ok(format!("box {} imported: {}, {} bytes", head.name, head.format.as_str(), head.size))
+    }
+
+    /// A whole upload, and where it lies.
+    pub(super) async fn upload(&self, sum: &Digest) -> Result<Option<(Upload, PathBuf)>, JudgeError> {
+        let (uploads, sum) = (Arc::clone(&self.uploads), sum.clone());
+        let found = tokio::task::spawn_blocking(move || uploads.whole(&sum)).await;
+        found.map_err(|error| JudgeError::Transient(error.to_string()))?.map_err(|problem| JudgeError::Transient(problem.detail))
     }
 
     async fn bring_into_pool(&self, site: &Site<'_, E>, volume: &str, fetched: &Fetched) -> Result<(), Halt> {
@@ -120,25 +157,21 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
     }
 
     async fn fetch(&self, import: &Import, handle: &StepHandle) -> Result<Fetched, StepFailure> {
-        let url = match &import.source {
-            BoxSource::Url(url) => url,
-            BoxSource::Upload(digest) => {
-                return Err(StepFailure::new("no_upload", format!("there is no upload {digest}: give an address instead")));
+        let io = |what: &str, error: std::io::Error| StepFailure::new("files", format!("{what}: {error}"));
+        let (file, wanted, upload) = match &import.source {
+            BoxSource::Url(url) => (self.downloaded(url, import, handle).await?, import.sha256.as_ref(), None),
+            BoxSource::Upload(sum) => {
+                let found = self.upload(sum).await.map_err(|error| StepFailure::new("files", error.to_string()))?;
+                let gone = || StepFailure::new("no_upload", format!("the upload with SHA-256 {sum} was removed meanwhile"));
+                let (upload, file) = found.ok_or_else(gone)?;
+                (file, Some(sum), Some(upload.of.id))
             }
         };
-        let io = |what: &str, error: std::io::Error| StepFailure::new("files", format!("{what}: {error}"));
-        tokio::fs::create_dir_all(&self.downloads).await.map_err(|error| io("the folder of downloads cannot be made", error))?;
-        let file = self.downloads.join(format!("{}.part", Digest::of(url.as_bytes())));
-        if import.sha256.is_none() {
-            // What came before may be of another file by now, and nothing would tell: only a checksum lets a download go on.
-            let _ = tokio::fs::remove_file(&file).await;
-        }
-        download(url, &file, handle).await?;
         let path = file.clone();
         let looked =
             tokio::task::spawn_blocking(move || look(&path)).await.map_err(|error| StepFailure::new("files", error.to_string()))?;
-        let (found, sha256, size, capacity) = looked.map_err(|error| io("the download cannot be read", error))?;
-        if let Some(wanted) = import.sha256.as_ref().filter(|wanted| **wanted != sha256) {
+        let (found, sha256, size, capacity) = looked.map_err(|error| io("what came cannot be read", error))?;
+        if let Some(wanted) = wanted.filter(|wanted| **wanted != sha256) {
             let _ = tokio::fs::remove_file(&file).await;
             return Err(StepFailure::new(
                 "checksum",
@@ -156,7 +189,20 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         if format == BoxFormat::Qcow2 && found != BoxFormat::Qcow2 {
             return Err(StepFailure::new("format", "this is no qcow2 image; leave `format` out to have it found"));
         }
-        Ok(Fetched { file, format, sha256, size, capacity })
+        Ok(Fetched { file, format, sha256, size, capacity, upload })
+    }
+
+    /// The file at an address, fetched.
+    async fn downloaded(&self, url: &str, import: &Import, handle: &StepHandle) -> Result<PathBuf, StepFailure> {
+        let io = |error: std::io::Error| StepFailure::new("files", format!("the folder of downloads cannot be made: {error}"));
+        tokio::fs::create_dir_all(&self.downloads).await.map_err(io)?;
+        let file = self.downloads.join(format!("{}.part", Digest::of(url.as_bytes())));
+        if import.sha256.is_none() {
+            // What came before may be of another file by now, and nothing would tell: only a checksum lets a download go on.
+            let _ = tokio::fs::remove_file(&file).await;
+        }
+        download(url, &file, handle).await?;
+        Ok(file)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use orrery_contracts::command::{BoxAction, BundleSource, MachineAction, Target, Versioning};
+use orrery_contracts::command::{BoxAction, BoxSource, BundleSource, MachineAction, Target, Versioning};
 use orrery_contracts::{Action, BoxHead, Bundle, Desired as Wanted, Digest, MachineHead, MachineId, Name, Role, VersionRecord};
 use orrery_machine::{Machine, Outcome};
 use orrery_queue::definitions::{Draft, must_be_latest};
@@ -283,6 +283,13 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             BoxAction::Import { source, format, sha256, description } => {
                 if there.is_some_and(|head| head.command != command.seq) {
                     return Err(reject(format!("there is a box {name} already; remove it first, or take another name")));
+                }
+                // Behind a crash it may be a box already, and its upload gone.
+                if let BoxSource::Upload(sum) = source
+                    && !command.resumed
+                    && self.upload(sum).await?.is_none()
+                {
+                    return Err(reject(format!("there is no upload with SHA-256 {sum}; one that nobody makes a box of is kept for a day")));
                 }
                 let (owner, name) = (command.actor.clone(), name.clone());
                 let (source, format, sha256, description) = (source.clone(), *format, sha256.clone(), description.clone());

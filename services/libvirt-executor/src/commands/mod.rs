@@ -20,6 +20,7 @@ use crate::console::Consoles;
 use crate::definition::{Desired, Pool};
 use crate::engine::{DomainRef, Hypervisor};
 use crate::forward::Keeper;
+use crate::uploads::Uploads;
 
 pub(crate) use heads::now;
 pub(crate) use judge::definition;
@@ -34,6 +35,8 @@ pub struct LibvirtExecutor<E> {
     pub(crate) pool: Pool,
     /// Where downloads lie until they are in the pool.
     pub(crate) downloads: PathBuf,
+    /// What people have uploaded for boxes to come.
+    pub(crate) uploads: Arc<Uploads>,
     /// Told whenever something has changed that no event of libvirt tells: what boxes there are, what ports lead to machines.
     pub(crate) changed: Arc<tokio::sync::Notify>,
     /// The ports of the host that lead to machines.
@@ -55,6 +58,7 @@ impl<E> Clone for LibvirtExecutor<E> {
             host: self.host.clone(),
             pool: self.pool.clone(),
             downloads: self.downloads.clone(),
+            uploads: Arc::clone(&self.uploads),
             changed: Arc::clone(&self.changed),
             keeper: Arc::clone(&self.keeper),
             consoles: Arc::clone(&self.consoles),

@@ -1,9 +1,10 @@
-//! Questions over the broker: what an apply would do, and what a machine shows on its console or its screen. Nothing here is a
-//! command, and nothing is stored; who may ask, and that he asked, is the api's.
+//! Questions over the broker: what an apply would do, what a machine shows on its console or its screen, and
+//! the pieces of an upload. Nothing here is a command; who may ask, and that he asked, is the api's.
 
 mod console;
 mod plan;
 mod screen;
+mod uploads;
 mod views;
 
 use async_nats::{Client, Message};
@@ -29,6 +30,7 @@ pub(crate) async fn answer<E: Hypervisor>(executor: LibvirtExecutor<E>, broker: 
         show(&executor, &broker, &shutdown, View::Console),
         show(&executor, &broker, &shutdown, View::Screen),
         show(&executor, &broker, &shutdown, View::Screenshot),
+        uploads::answer(&executor, &broker, &shutdown),
     );
 }
 

@@ -5,8 +5,12 @@ use std::time::Duration;
 use async_nats::{Client, Subscriber};
 use futures::StreamExt as _;
 use orrery_contracts::figures::{MachineSample, MachineSamples};
-use orrery_contracts::rpc::{Answer, MachinePlanQuestion, MachineQuestion, PlanAnswer, Raw, StreamControl, StreamFrame};
-use orrery_contracts::{Engine, MachineId, Plan, Problem, subjects};
+use orrery_contracts::rpc::{
+    Answer, MachinePlanQuestion, MachineQuestion, Raw, StreamControl, StreamFrame, UPLOAD_PIECE, UploadPiece, UploadsQuestion,
+};
+use orrery_contracts::{Engine, MachineId, Plan, Problem, Upload, UploadOf, subjects};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 /// How long an answer may take: guests run in software, beside other tests.
@@ -17,11 +21,32 @@ pub struct Asker(pub Client);
 impl Asker {
     /// What an apply would do.
     pub async fn plan(&self, question: &MachinePlanQuestion) -> Result<Plan, Problem> {
-        let subject = subjects::rpc(Engine::Libvirt, "local", "plan");
-        let body = serde_json::to_vec(question).unwrap();
-        let answer = timeout(SOON, self.0.request(subject, body.into())).await.expect("it is answered").unwrap();
-        match serde_json::from_slice::<PlanAnswer>(&answer.payload).unwrap() {
-            Answer::Ok(plan) => Ok(plan),
+        self.ask("plan", question).await
+    }
+
+    /// Uploads a file for a box, as the api does, from where it lies already; answers it whole.
+    pub async fn upload(&self, of: &UploadOf, file: &[u8]) -> Result<Upload, Problem> {
+        let mut upload: Upload = self.ask("upload.begin", of).await?;
+        while upload.sha256.is_none() {
+            let from = usize::try_from(upload.received).unwrap();
+            let bytes = Raw(file[from..file.len().min(from + UPLOAD_PIECE)].to_vec());
+            upload = self.ask("upload.put", &UploadPiece { id: of.id, at: upload.received, bytes }).await?;
+        }
+        Ok(upload)
+    }
+
+    /// The uploads that lie there.
+    pub async fn uploads(&self) -> Vec<Upload> {
+        self.ask("uploads", &UploadsQuestion { id: None }).await.unwrap()
+    }
+
+    /// Asks something that is answered once.
+    pub async fn ask<T: DeserializeOwned>(&self, verb: &str, question: &impl Serialize) -> Result<T, Problem> {
+        let (subject, body) = (subjects::rpc(Engine::Libvirt, "local", verb), serde_json::to_vec(question).unwrap());
+        let asked = async || self.0.request(subject.clone(), body.clone().into()).await.ok();
+        let answer = super::executor::until(&format!("an answer to {verb}"), asked).await;
+        match serde_json::from_slice(&answer.payload).unwrap() {
+            Answer::Ok(answer) => Ok(answer),
             Answer::Err(problem) => Err(problem),
         }
     }

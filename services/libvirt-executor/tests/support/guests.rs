@@ -92,12 +92,28 @@ pub fn archive(folder: &Path) -> Vec<u8> {
     packed.stdout
 }
 
-fn guest_kernel() -> PathBuf {
-    let named = std::env::var_os("ORRERY_TEST_GUEST_KERNEL").map(PathBuf::from);
-    let cache = || match std::env::var_os("ORRERY_CACHE_DIR") {
+/// The disk with a whole Debian.
+pub fn debian() -> PathBuf {
+    let newest = || {
+        let made = cache().read_dir().unwrap().flatten().map(|entry| entry.path());
+        let disks = made.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("debian-disk-"));
+        disks
+            .filter(|path| path.extension().is_some_and(|end| end == "qcow2"))
+            .max_by_key(|path| path.metadata().unwrap().modified().unwrap())
+    };
+    let disk = std::env::var_os("ORRERY_TEST_DEBIAN_DISK").map(PathBuf::from).or_else(newest);
+    disk.expect("there is no disk with a Debian: `cargo xtask test` makes one")
+}
+
+fn cache() -> PathBuf {
+    match std::env::var_os("ORRERY_CACHE_DIR") {
         Some(cache) => PathBuf::from(cache),
         None => PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/orrery"),
-    };
+    }
+}
+
+fn guest_kernel() -> PathBuf {
+    let named = std::env::var_os("ORRERY_TEST_GUEST_KERNEL").map(PathBuf::from);
     let folder = named.unwrap_or_else(|| cache().join("guest-kernel"));
     assert!(folder.join("modules").is_file(), "{} has no kernel for guests: `cargo xtask test` gets one", folder.display());
     folder

@@ -125,7 +125,7 @@ pub struct BoxImport {
     /// Where it is fetched from: `http://`, `https://`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The SHA-256 of a file that was uploaded to `/boxes/uploads`.
+    /// The SHA-256 of a file that was uploaded to `/uploads`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<Digest>,
     /// The SHA-256 that it must have; asked for with an address that is not encrypted.

@@ -171,7 +171,7 @@ impl Executor {
         opened
     }
 
-    async fn questions(&self, verb: &str) -> async_nats::Subscriber {
+    pub(super) async fn questions(&self, verb: &str) -> async_nats::Subscriber {
         let questions = self.client.subscribe(subjects::rpc(self.engine, "local", verb)).await.unwrap();
         self.client.flush().await.unwrap();
         questions

@@ -100,6 +100,12 @@ impl Caller {
         Answer { status, headers, text, json }
     }
 
+    /// Sends bytes, and where they belong.
+    pub async fn put(&self, path: &str, range: Option<&str>, bytes: Vec<u8>) -> Answer {
+        let caller = range.map_or_else(|| self.clone(), |range| self.clone().with("content-range", range));
+        caller.send(reqwest::Method::PUT, path, Some(("application/octet-stream", bytes))).await
+    }
+
     /// An answer that is read as it comes.
     pub async fn stream(&self, path: &str) -> reqwest::Response {
         self.request(reqwest::Method::GET, path, None).send().await.unwrap()

@@ -3,6 +3,7 @@
 mod executor;
 mod http;
 mod socket;
+mod uploads;
 
 use std::process::Command;
 use std::time::Duration;
