@@ -39,8 +39,9 @@ prepare() {
         --dbname postgres --file /usr/share/orrery/roles.sql
 }
 
-# First without a network: nobody comes before the roles are as they should be.
-pg_ctl --pgdata "$cluster" --wait --silent --log /dev/null --options "-c listen_addresses= -k $sockets" start
+# First without a network: nobody comes before the roles are as they should be. After a crash this is where it recovers, which may
+# take long.
+pg_ctl --pgdata "$cluster" --wait --timeout 86400 --silent --log /dev/null --options "-c listen_addresses= -k $sockets" start
 if ! prepare; then
     pg_ctl --pgdata "$cluster" --silent --mode immediate stop
     exit 1
