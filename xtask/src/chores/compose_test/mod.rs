@@ -5,6 +5,7 @@
 
 mod asked;
 mod images;
+mod machines;
 mod publisher;
 mod site;
 mod story;
@@ -24,6 +25,9 @@ pub(crate) struct ComposeTest {
     /// The programs of `cargo build --release` instead of those of `cargo build`.
     #[arg(long)]
     release: bool,
+    /// Machines too, on a libvirtd of the test's own; that needs root, libvirt and QEMU.
+    #[arg(long)]
+    machines: bool,
     /// Leave it running.
     #[arg(long)]
     keep: bool,
@@ -34,8 +38,8 @@ impl ComposeTest {
         let began = Instant::now();
         engine::find_or_start(std::env::var("DOCKER_HOST").ok().as_deref())?;
         images::build(self.release)?;
-        let site = Site::choose()?;
-        let told = story::tell(&site);
+        let mut site = Site::choose()?;
+        let told = story::tell(&mut site, self.machines);
         if told.is_err() {
             site.last_words();
         }

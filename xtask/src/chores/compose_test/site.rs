@@ -56,6 +56,26 @@ impl Site {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Other settings from now on.
+    pub(super) fn add(&mut self, settings: &[(&'static str, String)]) {
+        self.settings.extend_from_slice(settings);
+    }
+
+    /// Goes over to the tag of another release, with the same programs behind it: there is no other release yet.
+    pub(super) fn next_release(&mut self) -> Result<()> {
+        let next = format!("{VERSION}-next");
+        for image in ["orrery", "postgres"] {
+            shell::quiet(shell::command("docker").args(["tag", &format!("orrery/{image}:{VERSION}"), &format!("orrery/{image}:{next}")]))?;
+        }
+        self.add(&[("ORRERY_VERSION", next)]);
+        Ok(())
+    }
+
+    /// The name of something that Orrery makes here, which nobody else on this engine has.
+    pub(super) fn thing(&self, kind: &str) -> String {
+        format!("{kind}-{}", std::process::id())
+    }
+
     /// Compose on this project, with the file of the repository as it is.
     fn compose(&self) -> Command {
         let mut command = shell::command(&self.program);
@@ -137,8 +157,18 @@ impl Site {
         }
     }
 
-    /// Takes everything away, the volumes too.
+    /// Takes everything away, the volumes too, and what a test that failed left of its stacks.
     pub(super) fn leave(&self) -> Result<()> {
-        self.run(&["--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20"]).map(drop)
+        self.run(&["--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20"])?;
+        for stack in ["hello", "beacon"] {
+            let of_it = format!("label=com.docker.compose.project={}", self.thing(stack));
+            for (list, remove) in [(["ps", "--all"], ["rm", "--force"]), (["network", "ls"], ["network", "rm"])] {
+                let left = shell::quiet(shell::command("docker").args(list).args(["--quiet", "--filter", &of_it]))?;
+                for one in left.lines() {
+                    shell::quiet(shell::command("docker").args(remove).arg(one))?;
+                }
+            }
+        }
+        Ok(())
     }
 }

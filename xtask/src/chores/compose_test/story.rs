@@ -14,16 +14,20 @@ use crate::shell;
 /// Every service, in the order in which each is started again in the middle of an apply.
 const SERVICES: [&str; 5] = ["docker-executor", "nats", "postgres", "projector", "api"];
 
-pub(super) fn tell(site: &Site) -> Result<()> {
+pub(super) fn tell(site: &mut Site, machines: bool) -> Result<()> {
     let person = first_start(site)?;
-    let hello = Hello { name: format!("hello-{}", std::process::id()), person };
+    let hello = Hello { name: site.thing("hello"), person };
     hello.apply_and_roll_back()?;
-    let beacon = format!("beacon-{}", std::process::id());
+    let beacon = site.thing("beacon");
     a_publisher(site, &beacon)?;
     for service in SERVICES {
         hello.in_the_middle(site, service)?;
     }
     hello.down_and_up(site)?;
+    hello.upgrade(site)?;
+    if machines {
+        super::machines::tell(site, &hello.person)?;
+    }
     let began = Instant::now();
     for stack in [&hello.name, &format!("ci%2F{beacon}")] {
         let deleted = hello.person.does(&format!("/api/v1/stacks/{stack}/delete"), Some(&json!({"volumes": true})))?;
@@ -119,12 +123,27 @@ impl Hello {
         site.run(&["down", "--timeout", "20"])?;
         ensure!(self.containers()? == running, "what ran does not run any more");
         site.up()?;
-        // The session of before still holds: it lies in the database.
-        let after = self.facts()?;
-        ensure!(before == after, "something is lost:\n{before:#?}\n{after:#?}");
-        self.says(SERVICES.last().context("no services")?)?;
+        self.nothing_is_lost(&before)?;
         say::done("story", "down and up again, and nothing is lost", began);
         Ok(())
+    }
+
+    /// Other images under another tag take the place of what runs.
+    fn upgrade(&self, site: &mut Site) -> Result<()> {
+        let began = Instant::now();
+        let before = self.facts()?;
+        site.next_release()?;
+        site.up()?;
+        self.nothing_is_lost(&before)?;
+        say::done("story", "images of another release were put in place, and nothing is lost", began);
+        Ok(())
+    }
+
+    /// The session of before still holds too: it lies in the database.
+    fn nothing_is_lost(&self, before: &[Value; 3]) -> Result<()> {
+        let after = self.facts()?;
+        ensure!(*before == after, "something is lost:\n{before:#?}\n{after:#?}");
+        self.says(SERVICES.last().context("no services")?)
     }
 }
 
