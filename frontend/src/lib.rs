@@ -23,6 +23,7 @@ mod palette;
 mod progress;
 mod route;
 mod seat;
+mod sending;
 mod shortest_edit;
 mod words;
 

@@ -1,14 +1,18 @@
 // Machines, by hand: a box comes in, a machine is made of it by the form, runs, is looked at, changed, kept, rolled back, and goes.
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { api, closeBrowser, command, editorText, expectAccessible, openPage, removeMachine, unique, writeInEditor } from "./browser.mjs";
 import { disk } from "./guest.mjs";
 import { until } from "./installation.mjs";
 
-const [name, box] = [unique("vm"), unique("echo")];
+const [name, box, mine] = [unique("vm"), unique("echo"), unique("mine")];
+const folder = mkdtempSync(join(tmpdir(), "orrery-boxes-"));
 let server, url, sha256;
 
 before(async () => {
@@ -21,7 +25,8 @@ before(async () => {
 after(async () => {
   await removeMachine(name);
   const { items } = await api("GET", "/boxes");
-  if (items.some((one) => one.name === box)) await command(`/boxes/${box}/remove`);
+  for (const one of items.filter((one) => [box, mine].includes(one.name))) await command(`/boxes/${one.name}/remove`);
+  rmSync(folder, { recursive: true });
   server.close();
   await closeBrowser();
 });
@@ -59,6 +64,43 @@ test("a box becomes a machine that runs, is changed, kept and rolled back, and g
     await dialog.getByRole("button", { name: "Import", exact: true }).click();
     await page.getByRole("region", { name: "Boxes" }).getByText(box, { exact: true }).waitFor({ timeout: 120_000 });
     await expectAccessible(page, "the boxes");
+  });
+
+  await t.test("a file of this computer is uploaded, survives a reload, and becomes a box", async () => {
+    const [file, other] = [join(folder, `${mine}.img`), join(folder, "other.img")];
+    writeFileSync(file, randomBytes(9 << 20));
+    writeFileSync(other, randomBytes(1 << 20));
+    // The second part never comes through: the window is closed over it.
+    let parts = 0;
+    await page.route(/\/api\/v1\/uploads\/[^/]+$/, (route) => (route.request().method() === "PUT" && ++parts === 2 ? undefined : route.continue()));
+    await page.getByRole("button", { name: "Import a box" }).first().click();
+    const dialog = page.getByRole("dialog", { name: "Import a box" });
+    await dialog.getByRole("radio", { name: "From this computer" }).click();
+    await dialog.getByLabel("File").setInputFiles(file);
+    assert.equal(await dialog.getByLabel("Name").inputValue(), mine, "the file suggests a name");
+    await expectAccessible(page, "the upload of a box");
+    await dialog.getByRole("button", { name: "Upload and import" }).click();
+    const row = page.getByRole("region", { name: "Uploads" }).getByRole("row").filter({ hasText: mine });
+    await row.getByText("44 % of 9 MiB").waitFor();
+    await row.getByRole("button", { name: `Pause the upload of ${mine}` }).waitFor();
+    await page.reload();
+    await row.getByText("44 % of 9 MiB; choose the same file to go on").waitFor();
+    await expectAccessible(page, "an upload that was interrupted");
+
+    const choose = async (path) => {
+      const chooser = page.waitForEvent("filechooser");
+      await row.getByRole("button", { name: `Go on with the upload of ${mine}` }).click();
+      await (await chooser).setFiles(path);
+    };
+    await choose(other);
+    await page.getByText("the upload is of a file with").waitFor();
+    await choose(file);
+    const boxes = page.getByRole("region", { name: "Boxes" });
+    await boxes.getByText(mine, { exact: true }).waitFor({ timeout: 120_000 });
+    await row.waitFor({ state: "detached" });
+    await boxes.getByRole("row").filter({ hasText: mine }).getByText("upload", { exact: true }).waitFor();
+    assert.equal((await command(`/boxes/${mine}/remove`)).status, "DONE");
+    await boxes.getByText(mine, { exact: true }).waitFor({ state: "detached" });
   });
 
   await t.test("the form and the text are one", async () => {

@@ -82,11 +82,29 @@ impl Second {
     }
 }
 
+/// What lives as long as the frame does, whichever page is looked at.
+#[derive(Clone)]
+struct Frame(Option<Owner>);
+
 /// Begins to fetch the second module.
 pub(crate) fn provide_later() {
     let second = Second(RwSignal::new(None));
     provide_context(second);
+    provide_context(Frame(Owner::current()));
     second.load();
+}
+
+/// What a part of the second module keeps for as long as the frame stands: made when it is first asked for.
+pub(crate) fn kept<T: Clone + Send + Sync + 'static>(make: impl FnOnce() -> T) -> T {
+    let keep = || {
+        let new = make();
+        provide_context(new.clone());
+        new
+    };
+    use_context::<T>().unwrap_or_else(|| match expect_context::<Frame>().0 {
+        Some(frame) => frame.with(keep),
+        None => keep(),
+    })
 }
 
 /// Shows something of the second module, once it is here.

@@ -15,6 +15,7 @@ mod nav;
 mod pages;
 mod parts;
 mod presence;
+mod sending;
 mod session;
 mod shell;
 mod storage;

@@ -2,10 +2,14 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use orrery_contracts::command::BoxFormat;
-use orrery_contracts::machine::NewBox;
 use orrery_contracts::rest::{Command, Empty, List, MachineBox};
 use orrery_contracts::{MachineId, Status as CommandStatus};
+
+mod import;
+mod uploads;
+
+use import::ImportForm;
+use uploads::UploadsCard;
 
 use super::machines::MachinesTabs;
 use crate::route::Route;
@@ -37,6 +41,7 @@ pub(crate) fn BoxesPage() -> impl IntoView {
         </PageHead>
         <MachinesTabs here="Boxes"/>
         <FaultNote fault=loaded.fault again=move |()| loaded.again()/>
+        <UploadsCard/>
         {move || match loaded.get() {
             None if loaded.fault.with(Option::is_some) => ().into_any(),
             None => view! { <div class="card"><Waiting/></div> }.into_any(),
@@ -54,8 +59,8 @@ fn NoBoxes(importing: RwSignal<bool>) -> impl IntoView {
         <section class="card empty">
             <Mark size=44/>
             <h2>"No box yet"</h2>
-            <p>"A box is what machines begin with: a cloud image in qcow2 or raw, a Vagrant box for libvirt, an ISO, a kernel. It is fetched once, and its checksum is kept."</p>
-            <button class="btn" on:click=move |_| importing.set(true)>"Import one by its address"</button>
+            <p>"A box is what machines begin with: a cloud image in qcow2 or raw, a Vagrant box for libvirt, an ISO, a kernel. It is fetched or uploaded once, and its checksum is kept."</p>
+            <button class="btn" on:click=move |_| importing.set(true)>"Import one"</button>
         </section>
     }
 }
@@ -101,64 +106,6 @@ fn BoxRow(one: MachineBox, going: RwSignal<Option<String>>) -> impl IntoView {
             <td class="wide faint nowrap">{clock::ago(one.imported_at)}</td>
             <td class="end"><button class="btn small" aria-label=format!("Remove box {}", one.name) on:click=remove>"Remove"</button></td>
         </tr>
-    }
-}
-
-/// What a box can be.
-const FORMATS: [(BoxFormat, &str); 6] = [
-    (BoxFormat::Qcow2, "disk image, qcow2"),
-    (BoxFormat::Raw, "disk image, raw"),
-    (BoxFormat::Vagrant, "Vagrant box for libvirt"),
-    (BoxFormat::Iso, "ISO image"),
-    (BoxFormat::Rootfs, "root filesystem as tar"),
-    (BoxFormat::File, "other file: a kernel, an initramfs"),
-];
-
-/// The address, the name and the checksum of a new box.
-#[component]
-fn ImportForm(open: RwSignal<bool>) -> impl IntoView {
-    let act = act();
-    let [name, url, sha256, description] = std::array::from_fn(|_| RwSignal::new(String::new()));
-    let format = RwSignal::new(None::<BoxFormat>);
-    let said = |field: RwSignal<String>| Some(field.get_untracked().trim().to_owned()).filter(|text| !text.is_empty());
-    let import = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        let new = NewBox {
-            name: said(name).unwrap_or_default(),
-            url: said(url).unwrap_or_default(),
-            sha256: said(sha256).map(|text| text.to_lowercase()),
-            format: format.get_untracked(),
-            description: said(description),
-        };
-        act.send("/boxes".into(), new, move |_| {
-            let _ = open.try_set(false);
-        });
-    };
-    // The name that the address suggests, until somebody writes another.
-    let guess = move |_| {
-        if name.with_untracked(String::is_empty) {
-            name.set(url.with_untracked(|url| words::box_name(url)));
-        }
-    };
-    view! {
-        <form class="body" on:submit=import>
-            <div class="field"><label for="box-url">"Address"</label>
-                <input class="input mono" id="box-url" type="url" required autofocus bind:value=url on:change=guess autocomplete="off" spellcheck="false" placeholder="https://…/debian-12-generic-amd64.qcow2"/></div>
-            <div class="field"><label for="box-name">"Name"</label>
-                <input class="input mono" id="box-name" required bind:value=name autocomplete="off" autocapitalize="none" spellcheck="false" placeholder="debian-12" aria-describedby="box-name-help"/>
-                <span class="help" id="box-name-help">"What definitions call it."</span></div>
-            <div class="field"><label for="box-sha256">"SHA-256"</label>
-                <input class="input mono" id="box-sha256" bind:value=sha256 autocomplete="off" autocapitalize="none" spellcheck="false" pattern="\\s*[0-9a-fA-F]{64}\\s*" title="64 hexadecimal digits" aria-describedby="box-sha256-help"/>
-                <span class="help" id="box-sha256-help">"What came is compared with it before it is used. Needed with an address that begins with http://."</span></div>
-            <div class="field"><label for="box-format">"Format"</label>
-                <select class="select" id="box-format" on:change=move |event| format.set(FORMATS.iter().map(|(format, _)| *format).find(|format| format.as_str() == event_target_value(&event)))>
-                    <option value="">"found out from its first bytes"</option>
-                    {FORMATS.into_iter().map(|(format, word)| view! { <option value=format.as_str()>{word}</option> }).collect_view()}
-                </select></div>
-            <div class="field"><label for="box-description">"What it is for"</label>
-                <input class="input" id="box-description" bind:value=description autocomplete="off"/></div>
-            <div class="row"><button class="btn main" disabled=move || act.busy.get() aria-busy=move || act.busy.get().then_some("true")>"Import"</button></div>
-        </form>
     }
 }
 
