@@ -135,3 +135,55 @@ async fn a_box_comes_over_tls_from_whom_the_host_trusts() {
     let why = lab.refused("box.import", "other", json!({"url": lab.served_by_a_stranger(sector::disk())})).await;
     assert!(why.contains("cannot be fetched") && why.contains("certificate"), "{why}");
 }
+
+/// Files packed by tar and gzip.
+fn archive(folder: &std::path::Path, files: &[(&str, &[u8])]) -> Vec<u8> {
+    let place = folder.join("archive");
+    std::fs::create_dir_all(&place).unwrap();
+    for (name, content) in files {
+        std::fs::write(place.join(name), content).unwrap();
+    }
+    let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+    let packed = std::process::Command::new("tar").arg("-C").arg(&place).args(["-czf", "-"]).args(names).output().unwrap();
+    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+    packed.stdout
+}
+
+#[tokio::test]
+async fn a_box_of_vagrant_becomes_its_disk() {
+    let lab = Lab::start().await;
+    let image = sector::qcow2(lab.folder());
+    let metadata = br#"{"provider": "libvirt", "format": "qcow2", "virtual_size": 1}"#;
+    let of = |metadata: &[u8]| archive(lab.folder(), &[("metadata.json", metadata), ("Vagrantfile", b"Vagrant.configure(2)"), ("box.img", &image)]);
+    // What it is, is found out.
+    let imported = lab.import("vagrant", of(metadata), json!({})).await;
+    assert_eq!(imported, format!("box vagrant imported: qcow2, {} bytes", image.len()));
+    lab.machine_of("web", says("{box: vagrant}", "boot 1 of 00001000", "")).await;
+    let named = std::fs::read_dir(lab.folder().join("downloads")).map(|all| all.flatten().count());
+    assert_eq!(named.unwrap_or_default(), 0, "nothing stays of what was unpacked");
+
+    let why = lab.failed("box.import", "other", lab.payload(of(br#"{"provider": "virtualbox"}"#), json!({}))).await;
+    assert!(why.contains("it is a box for virtualbox, and one for libvirt is needed"), "{why}");
+    let why = lab.failed("box.import", "other", lab.payload(of(br#"{"disks": [{"path": "a"}, {"path": "b"}]}"#), json!({}))).await;
+    assert!(why.contains("it has 2 disks"), "{why}");
+    let why = lab.failed("box.import", "other", lab.payload(b"no archive".to_vec(), json!({"format": "vagrant"}))).await;
+    assert!(why.contains("this box of Vagrant cannot be used: "), "{why}");
+}
+
+/// The guest would read what the host lets QEMU read.
+#[tokio::test]
+async fn an_image_that_names_another_file_of_the_host_is_refused() {
+    let lab = Lab::start().await;
+    let image = lab.folder().join("behind.qcow2");
+    let made = |arguments: &[&str]| {
+        let made = std::process::Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).args(arguments).arg(&image).arg("1M").status();
+        assert!(made.unwrap().success());
+        std::fs::read(&image).unwrap()
+    };
+    let behind = made(&["-u", "-b", "/etc/shadow", "-F", "raw"]);
+    let beside = made(&["-o", &format!("data_file={}", lab.folder().join("beside.raw").display())]);
+    for (content, what) in [(behind, "a backing file"), (beside, "a data file beside it")] {
+        let why = lab.failed("box.import", "spy", lab.payload(content, json!({}))).await;
+        assert!(why.contains(&format!("this image has {what}, which does not come with it")), "{why}");
+    }
+}

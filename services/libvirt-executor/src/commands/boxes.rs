@@ -7,10 +7,9 @@ use futures::StreamExt as _;
 use orrery_contracts::command::{BoxFormat, BoxSource};
 use orrery_contracts::{BoxHead, Digest, Name, ProgressLine, Upload};
 use orrery_queue::{JudgeError, Run, RunError, StepDone, StepFailure, StepHandle};
-use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
-use uuid::Uuid;
 
+use super::arrival::{self, Found};
 use super::heads::{now, told};
 use super::judge::away;
 use super::{Import, LibvirtExecutor};
@@ -20,13 +19,6 @@ use crate::engine::{Act, Format, Hypervisor, NewVolume, Scope, Seen, Source};
 
 /// How many bytes come between two words of progress.
 const TELL_EVERY: u64 = 8 * 1024 * 1024;
-/// The first bytes of a qcow2 image (QEMU, docs/interop/qcow2.txt).
-const QCOW2: &[u8] = b"QFI\xfb";
-/// Where a tar archive has its mark, and the mark (POSIX, pax Interchange Format).
-const TAR: (usize, &[u8]) = (257, b"ustar");
-/// Where an ISO 9660 image has its mark, and the mark (ECMA-119, 8.1).
-const ISO: (usize, &[u8]) = (32769, b"CD001");
-
 /// A file that came, and what it is.
 struct Fetched {
     file: PathBuf,
@@ -34,8 +26,8 @@ struct Fetched {
     sha256: Digest,
     size: u64,
     capacity: u64,
-    /// The upload that it is, when it is one.
-    upload: Option<Uuid>,
+    /// Files of our own, which go when the box is in the pool.
+    ours: Vec<PathBuf>,
 }
 
 impl<E: Hypervisor> LibvirtExecutor<E> {
@@ -98,10 +90,10 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             command: run.command().seq,
         };
         self.write_box(&head).await?;
-        if fetched.upload.is_none()
-            && let Err(error) = tokio::fs::remove_file(&fetched.file).await
-        {
-            tracing::warn!("a download stays: {}: {error}", fetched.file.display());
+        for file in &fetched.ours {
+            if let Err(error) = tokio::fs::remove_file(file).await {
+                tracing::warn!("a download stays: {}: {error}", file.display());
+            }
         }
         self.end_of_import(&head, &source).await
     }
@@ -157,39 +149,47 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
     }
 
     async fn fetch(&self, import: &Import, handle: &StepHandle) -> Result<Fetched, StepFailure> {
-        let io = |what: &str, error: std::io::Error| StepFailure::new("files", format!("{what}: {error}"));
-        let (file, wanted, upload) = match &import.source {
-            BoxSource::Url(url) => (self.downloaded(url, import, handle).await?, import.sha256.as_ref(), None),
+        let (file, wanted, mut ours) = match &import.source {
+            BoxSource::Url(url) => {
+                let file = self.downloaded(url, import, handle).await?;
+                (file.clone(), import.sha256.as_ref(), vec![file])
+            }
             BoxSource::Upload(sum) => {
                 let found = self.upload(sum).await.map_err(|error| StepFailure::new("files", error.to_string()))?;
                 let gone = || StepFailure::new("no_upload", format!("the upload with SHA-256 {sum} was removed meanwhile"));
-                let (upload, file) = found.ok_or_else(gone)?;
-                (file, Some(sum), Some(upload.of.id))
+                (found.ok_or_else(gone)?.1, Some(sum), Vec::new())
             }
         };
-        let path = file.clone();
-        let looked =
-            tokio::task::spawn_blocking(move || look(&path)).await.map_err(|error| StepFailure::new("files", error.to_string()))?;
-        let (found, sha256, size, capacity) = looked.map_err(|error| io("what came cannot be read", error))?;
-        if let Some(wanted) = wanted.filter(|wanted| **wanted != sha256) {
+        let found = looked(&file).await?;
+        if let Some(wanted) = wanted.filter(|wanted| **wanted != found.sha256) {
             let _ = tokio::fs::remove_file(&file).await;
-            return Err(StepFailure::new(
-                "checksum",
-                format!("what came has SHA-256 {sha256}, and {wanted} was asked for; it was thrown away"),
-            ));
+            let what = format!("what came has SHA-256 {}, and {wanted} was asked for; it was thrown away", found.sha256);
+            return Err(StepFailure::new("checksum", what));
         }
-        let format = import.format.unwrap_or(found);
-        let capacity = if format == BoxFormat::Rootfs { rootfs(&file).await? } else { capacity };
-        if format == BoxFormat::Vagrant {
-            return Err(StepFailure::new(
-                "format",
-                "boxes of Vagrant are not part of this release: unpack it, and import its box.img as qcow2",
-            ));
-        }
-        if format == BoxFormat::Qcow2 && found != BoxFormat::Qcow2 {
-            return Err(StepFailure::new("format", "this is no qcow2 image; leave `format` out to have it found"));
-        }
-        Ok(Fetched { file, format, sha256, size, capacity, upload })
+        let sha256 = found.sha256.clone();
+        let format = import.format.unwrap_or(found.format);
+        let (file, found, format) = if format == BoxFormat::Vagrant {
+            let (disk, format) = self.disk_of_vagrant(&file, &sha256, handle).await?;
+            ours.push(disk.clone());
+            (disk.clone(), looked(&disk).await?, format)
+        } else {
+            (file, found, format)
+        };
+        let capacity = if format == BoxFormat::Rootfs { rootfs(&file).await? } else { found.capacity };
+        is_what_was_said(&file, format, found.format)?;
+        Ok(Fetched { file, format, sha256, size: found.size, capacity, ours })
+    }
+
+    /// The disk of a box of Vagrant, unpacked, and its format.
+    async fn disk_of_vagrant(&self, file: &Path, sha256: &Digest, handle: &StepHandle) -> Result<(PathBuf, BoxFormat), StepFailure> {
+        let io = |error: std::io::Error| StepFailure::new("files", format!("the folder of downloads cannot be made: {error}"));
+        tokio::fs::create_dir_all(&self.downloads).await.map_err(io)?;
+        handle.progress(ProgressLine { text: "Unpacking".to_owned(), source: None, current: None, total: None }).await;
+        let (archive, disk) = (file.to_owned(), arrival::disk_of(&self.downloads, sha256));
+        let to = disk.clone();
+        let unpacked = tokio::task::spawn_blocking(move || arrival::unpack(&archive, &to)).await;
+        let format = unpacked.map_err(|error| StepFailure::new("files", error.to_string()))??;
+        Ok((disk, format))
     }
 
     /// The file at an address, fetched.
@@ -203,6 +203,29 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         }
         download(url, &file, handle).await?;
         Ok(file)
+    }
+}
+
+/// What is in a file.
+async fn looked(file: &Path) -> Result<Found, StepFailure> {
+    let path = file.to_owned();
+    let looked = tokio::task::spawn_blocking(move || arrival::look(&path)).await;
+    let looked = looked.map_err(|error| StepFailure::new("files", error.to_string()))?;
+    looked.map_err(|error| StepFailure::new("files", format!("what came cannot be read: {error}")))
+}
+
+/// An image must be what it was said to be, and lie in this one file.
+fn is_what_was_said(file: &Path, said: BoxFormat, found: BoxFormat) -> Result<(), StepFailure> {
+    if said == BoxFormat::Qcow2 && found != BoxFormat::Qcow2 {
+        return Err(StepFailure::new("format", "this is no qcow2 image; leave `format` out to have it found"));
+    }
+    let other = arrival::other_file(file).map_err(|error| StepFailure::new("files", format!("what came cannot be read: {error}")))?;
+    match other.filter(|_| matches!(said, BoxFormat::Qcow2 | BoxFormat::Raw)) {
+        None => Ok(()),
+        Some(other) => {
+            let message = format!("this image has {other}, which does not come with it: make one of the whole by `qemu-img convert -O qcow2`");
+            Err(StepFailure::new("format", message))
+        }
     }
 }
 
@@ -272,46 +295,6 @@ async fn download(url: &str, file: &Path, handle: &StepHandle) -> Result<(), Ste
     out.sync_all().await.map_err(io)
 }
 
-/// What a file is, its SHA-256, its size, and how much a disk made of it holds.
-fn look(file: &Path) -> std::io::Result<(BoxFormat, Digest, u64, u64)> {
-    use std::io::Read as _;
-    let mut read = std::fs::File::open(file)?;
-    let (mut hash, mut size, mut head) = (Sha256::new(), 0_u64, Vec::new());
-    let mut buffer = vec![0_u8; 1024 * 1024];
-    loop {
-        let n = read.read(&mut buffer)?;
-        let Some(bytes) = buffer.get(..n).filter(|bytes| !bytes.is_empty()) else { break };
-        if head.len() < 64 * 1024 {
-            head.extend_from_slice(bytes);
-        }
-        hash.update(bytes);
-        size = size.saturating_add(u64::try_from(n).unwrap_or_default());
-    }
-    let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let digest = digest.parse().map_err(|error| std::io::Error::other(format!("{error}")))?;
-    let (format, capacity) = recognised(&head, size);
-    Ok((format, digest, size, capacity))
-}
-
-fn recognised(head: &[u8], size: u64) -> (BoxFormat, u64) {
-    if head.starts_with(QCOW2) {
-        let capacity = head.get(24..32).and_then(|bytes| bytes.try_into().ok()).map_or(size, u64::from_be_bytes);
-        return (BoxFormat::Qcow2, capacity);
-    }
-    let (at, mark) = ISO;
-    if head.get(at..at.saturating_add(mark.len())) == Some(mark) {
-        return (BoxFormat::Iso, size);
-    }
-    let (at, mark) = TAR;
-    if head.get(at..at.saturating_add(mark.len())) == Some(mark) {
-        return (BoxFormat::Rootfs, size);
-    }
-    if head.get(510..512) == Some(&[0x55, 0xaa]) && size > 1024 * 1024 && head.get(514..518) != Some(b"HdrS") {
-        return (BoxFormat::Raw, size);
-    }
-    (BoxFormat::File, size)
-}
-
 /// An address as it may be shown: without a password in it, and without its query.
 fn without_secrets(url: &str) -> String {
     let plain = url.split(['?', '#']).next().unwrap_or_default();
@@ -329,17 +312,5 @@ mod tests {
     fn an_address_is_shown_without_what_may_be_secret() {
         assert_eq!(without_secrets("https://anna:secret@host/box.qcow2?token=1#x"), "https://host/box.qcow2");
         assert_eq!(without_secrets("https://host/a@b"), "https://host/a@b");
-    }
-
-    #[test]
-    fn a_file_is_known_by_its_first_bytes() {
-        let mut qcow2 = QCOW2.to_vec();
-        qcow2.resize(24, 0);
-        qcow2.extend(10_u64.to_be_bytes());
-        assert_eq!(recognised(&qcow2, 3), (BoxFormat::Qcow2, 10));
-        assert_eq!(recognised(b"anything", 8), (BoxFormat::File, 8));
-        let mut iso = vec![0; 32769];
-        iso.extend(b"CD001");
-        assert_eq!(recognised(&iso, 99), (BoxFormat::Iso, 99));
     }
 }

@@ -1,6 +1,7 @@
 //! The commands of machines and boxes: judged against the world without any effect, then executed. What a command changes is
 //! written to VERSIONS and HEADS and told as events before its end; whatever this command wrote before counts as written.
 
+mod arrival;
 mod boxes;
 mod execute;
 mod heads;

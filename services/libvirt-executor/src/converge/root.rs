@@ -50,14 +50,22 @@ fn wrong(why: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why.into())
 }
 
-fn open(archive: &Path) -> io::Result<Archive<Box<dyn Read>>> {
-    let mut file = File::open(archive)?;
+/// Whether bytes begin like what gzip made.
+pub(crate) fn is_packed(head: &[u8]) -> bool {
+    head.starts_with(&GZIP)
+}
+
+/// A file, unpacked where gzip packed it.
+pub(crate) fn unpacked(path: &Path) -> io::Result<Box<dyn Read>> {
     let mut first = [0; 2];
-    let packed = file.read_exact(&mut first).is_ok() && first == GZIP;
-    let file = File::open(archive)?;
-    let read: Box<dyn Read> =
-        if packed { Box::new(MultiGzDecoder::new(io::BufReader::new(file))) } else { Box::new(io::BufReader::new(file)) };
-    Ok(Archive::new(read))
+    let packed = File::open(path)?.read_exact(&mut first).is_ok() && is_packed(&first);
+    let file = io::BufReader::new(File::open(path)?);
+    Ok(if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
+}
+
+/// An archive of tar, as it is or packed by gzip.
+pub(crate) fn open(archive: &Path) -> io::Result<Archive<Box<dyn Read>>> {
+    unpacked(archive).map(Archive::new)
 }
 
 /// Where an entry comes to, below the root; none for the root itself, and for devices and pipes, which a container gets from libvirt.
