@@ -161,6 +161,7 @@ impl<E: Engine, L: Ledger> Work<'_, E, L> {
             refresh,
             stopped: self.apply.stopped.clone(),
             pulled: self.apply.pulled.clone(),
+            unhooked: self.site.unhooked(),
             // Judging has looked, and the kernel says the rest.
             machines: Vec::new(),
         };

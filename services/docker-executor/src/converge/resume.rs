@@ -10,6 +10,7 @@ use super::before::Before;
 use super::ledger::Ledger;
 use super::site::{Halt, Site};
 use crate::definition::Identity;
+use crate::engine::hooks::{self, Moment};
 use crate::engine::{Engine, Observed, Scope};
 
 /// Settles what earlier runs left open. Answers what ran before the attempt, when a run got so far as to write it down.
@@ -42,7 +43,8 @@ fn settle(step: &StepRecord, observed: &Observed, identity: &Identity) -> (StepO
     let named = observed.named(&step.subject);
     let made = match step.action.as_str() {
         "container.create" => named.is_some_and(|seen| seen.command == identity.command && seen.lacks.is_empty()),
-        "container.start" => named.is_some_and(|seen| seen.state.is_up()),
+        // Whether its hooks have run, nobody can see: they run again.
+        "container.start" => named.is_some_and(|seen| seen.state.is_up() && hooks::of_facts(&seen.facts, Moment::PostStart).is_empty()),
         "container.stop" => named.is_none_or(|seen| !seen.state.is_up()),
         "container.remove" => named.is_none(),
         "network.create" => observed.networks.contains_key(&step.subject),

@@ -18,6 +18,7 @@ use super::site::{Halt, Site};
 use super::swap::Stage;
 use crate::definition::identity::OLD;
 use crate::definition::{ContainerSpec, Desired, Facts, ServiceSpec};
+use crate::engine::hooks::{self, Moment};
 use crate::engine::{Act, Engine, Seen, State, Until};
 use crate::plan::{SlotAction, SlotWork};
 
@@ -152,10 +153,16 @@ impl<E: Engine, L: Ledger> Bringing<'_, E, L> {
             && there.is_some_and(|seen| {
                 seen.state == State::Exited && seen.exit_code == 0 && seen.command == self.stage.desired.identity.command
             });
-        if up || finished {
+        if (up && !self.hooks_run_again(name, there)) || finished {
             return Ok(());
         }
         self.site.act(name, Act::Start { id: id.to_owned() }).await.map(drop)
+    }
+
+    /// Whether its start was broken off, and it has hooks.
+    fn hooks_run_again(&self, name: &str, there: Option<&Seen>) -> bool {
+        let hooked = there.is_some_and(|seen| !hooks::of_facts(&seen.facts, Moment::PostStart).is_empty());
+        hooked && self.site.unhooked().contains(name)
     }
 
     /// The gate of a container that was not swapped, and its name.

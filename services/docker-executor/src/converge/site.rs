@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use orrery_contracts::{Plan, ProgressLine};
-use orrery_queue::{RunError, StepDone, StepFailure, StepSpec};
+use orrery_contracts::{Plan, ProgressLine, StepOutcome};
+use orrery_queue::{RunError, StepDone, StepFailure, StepRecord, StepSpec, StepState};
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -54,6 +54,7 @@ pub struct Site<'a, E, L> {
     abort: Mutex<CancellationToken>,
     pulled: Mutex<Vec<String>>,
     kept: Mutex<BTreeSet<String>>,
+    unhooked: Mutex<BTreeSet<String>>,
 }
 
 impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
@@ -68,6 +69,7 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
             abort: Mutex::default(),
             pulled: Mutex::default(),
             kept: Mutex::default(),
+            unhooked: Mutex::new(broken_off(ledger.earlier())),
         }
     }
 
@@ -75,6 +77,11 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
     #[must_use]
     pub fn all_pulled(&self) -> Vec<String> {
         self.pulled.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The containers whose start an earlier run of this command has begun, and not ended: which of their hooks have run, nobody knows.
+    pub(super) fn unhooked(&self) -> BTreeSet<String> {
+        self.unhooked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn pulled(&self, reference: &str) {
@@ -181,6 +188,9 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
         };
         let written = self.ledger.step(spec, back, Box::new(effect)).await;
         written?;
+        if matches!(act, Act::Start { .. }) {
+            self.unhooked.lock().unwrap_or_else(PoisonError::into_inner).remove(subject);
+        }
         came_to.unwrap_or(Err(Halt::Replan))
     }
 
@@ -322,6 +332,18 @@ fn held(until: &Until) -> &'static str {
         Until::Running => "it runs",
         Until::Finished => "it has ended with exit code 0",
     }
+}
+
+/// The subjects of starts that were begun, and of which nobody has said that they ended well.
+fn broken_off(earlier: &[StepRecord]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for step in earlier.iter().filter(|step| step.action == "container.start") {
+        match &step.state {
+            StepState::Ended { outcome: StepOutcome::Done | StepOutcome::FoundDone, .. } => names.remove(&step.subject),
+            StepState::Ended { .. } | StepState::Open => names.insert(step.subject.clone()),
+        };
+    }
+    names
 }
 
 fn done(effect: &Effect, farewell: Option<Farewell>) -> StepDone {

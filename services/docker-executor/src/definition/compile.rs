@@ -9,7 +9,7 @@ use orrery_compose::{Files, Problem, Project, Service};
 use orrery_contracts::Digest;
 
 use super::container::container_body;
-use super::facts::Facts;
+use super::facts::{Facts, POST_START, PRE_STOP};
 use super::image::image_need;
 use super::mounts::{self, Held};
 use super::network::{endpoints, network_spec, volume_spec};
@@ -85,6 +85,11 @@ fn service_spec(setting: &Setting<'_>, service: &Service, awaited_end: bool, hel
         let mut facts = Facts::of_container(&body, &networks, &held.facts);
         if let Some(platform) = &service.platform {
             facts.set("platform", platform.as_str());
+        }
+        for (fact, hooks) in [(POST_START, &service.post_start), (PRE_STOP, &service.pre_stop)] {
+            if !hooks.is_empty() {
+                facts.set(fact, serde_json::to_value(hooks).unwrap_or_default());
+            }
         }
         ContainerSpec {
             name,

@@ -10,6 +10,11 @@ use serde_json::Value;
 /// The fact that holds the id of the image.
 pub const IMAGE_ID: &str = "image_id";
 
+/// The fact that holds what runs after the start.
+pub const POST_START: &str = "post_start";
+/// The fact that holds what runs before the stop.
+pub const PRE_STOP: &str = "pre_stop";
+
 /// Paths that the engine can change in a running container.
 const UPDATABLE: [&str; 11] = [
     "restart",

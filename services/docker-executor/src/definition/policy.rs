@@ -60,6 +60,9 @@ impl Rules {
         if let Some(privileged) = service.privileged.as_ref().filter(|yes| yes.value) {
             self.refuse(&privileged.place, "privileged");
         }
+        for hook in service.post_start.iter().chain(&service.pre_stop).filter(|hook| hook.privileged) {
+            self.refuse(&hook.place, "a privileged hook");
+        }
         let harmless = |value: &&Spanned<String>| {
             let name = value.value.to_ascii_uppercase();
             HARMLESS.contains(&name.strip_prefix("CAP_").unwrap_or(&name))
@@ -176,6 +179,7 @@ mod tests {
         let service = "services:\n  a:\n    image: x\n";
         for line in [
             "privileged: true",
+            "post_start: [{command: id, privileged: true}]",
             "pid: host",
             "ipc: host",
             "network_mode: host",

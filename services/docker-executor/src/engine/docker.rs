@@ -11,7 +11,7 @@ use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, NetworkConnectRequest, NetworkCreateRequest, NetworkingConfig, VolumeCreateRequest};
 use bollard::query_parameters::{
     CreateContainerOptions, InspectContainerOptions, InspectNetworkOptions, LogsOptions, RemoveContainerOptions, RemoveVolumeOptions,
-    RenameContainerOptions, StartContainerOptions, StopContainerOptions,
+    RenameContainerOptions,
 };
 use futures::StreamExt;
 use tokio::sync::broadcast::error::RecvError;
@@ -20,14 +20,13 @@ use tokio::time::Instant;
 use super::error::{Class, EngineError};
 use super::events::{ContainerEvent, EventHub};
 use super::gate::{Glimpse, Outcome, Until, Verdict, judge};
+use super::hooks::Fault;
 use super::known::Known;
 use super::listing::found;
 use super::observed::{Observed, Scope, State};
-use super::{Act, Connection, Effect, Engine, NewContainer, Probed, Say, images, inspect, listing, programs};
+use super::{Act, Connection, Effect, Engine, NewContainer, Probed, Say, images, inspect, listing, power, programs};
 use crate::definition::identity as labels;
 
-/// How much longer than its grace a stop may take.
-const STOP_MARGIN: Duration = Duration::from_secs(30);
 /// How long a pull or a build may be silent before its first answer.
 const IMAGE: Duration = Duration::from_secs(900);
 /// A look at a container that is waited for, in case an event was lost.
@@ -69,28 +68,29 @@ impl DockerEngine {
             let answer = images::build(&docker.clone().with_timeout(IMAGE), order, context.clone(), say).await;
             return answer.map_err(|(error, log)| build_failed(self.connection.failed(error), log));
         }
-        self.carry_out(docker, act, say).await.map_err(|error| self.connection.failed(error))
+        self.carry_out(docker, act, say).await.map_err(|fault| fault.into_error(|error| self.connection.failed(error)))
     }
 
-    async fn carry_out(&self, docker: &Docker, act: &Act, say: Say<'_>) -> Result<Effect, Error> {
-        match act {
-            Act::CreateNetwork(body) => create_network(docker, body).await,
-            Act::RemoveNetwork { name } => gone(docker.remove_network(name).await),
-            Act::CreateVolume(body) => create_volume(docker, body).await,
-            Act::RemoveVolume { name } => gone(docker.remove_volume(name, None::<RemoveVolumeOptions>).await),
-            Act::Pull { reference, platform } => images::pull(&docker.clone().with_timeout(IMAGE), reference, platform, say).await,
-            Act::Build { .. } => Ok(Effect::default()),
-            Act::Tag { reference, alias } => images::tag(docker, reference, alias).await,
-            Act::Create(new) => create(docker, new).await,
-            Act::Start { id } => start(docker, id).await,
-            Act::Stop { id, grace } => stop(docker, id, *grace).await,
-            Act::Rename { id, to } => rename(docker, id, to).await,
-            Act::Update { id, body } => docker.update_container(id, body.as_ref().clone()).await.map(|()| Effect::default()),
+    async fn carry_out(&self, docker: &Docker, act: &Act, say: Say<'_>) -> Result<Effect, Fault> {
+        let effect = match act {
+            Act::CreateNetwork(body) => create_network(docker, body).await?,
+            Act::RemoveNetwork { name } => gone(docker.remove_network(name).await)?,
+            Act::CreateVolume(body) => create_volume(docker, body).await?,
+            Act::RemoveVolume { name } => gone(docker.remove_volume(name, None::<RemoveVolumeOptions>).await)?,
+            Act::Pull { reference, platform } => images::pull(&docker.clone().with_timeout(IMAGE), reference, platform, say).await?,
+            Act::Build { .. } => Effect::default(),
+            Act::Tag { reference, alias } => images::tag(docker, reference, alias).await?,
+            Act::Create(new) => create(docker, new).await?,
+            Act::Start { id } => power::start(docker, id, say).await?,
+            Act::Stop { id, grace } => power::stop(docker, id, *grace, say).await?,
+            Act::Rename { id, to } => rename(docker, id, to).await?,
+            Act::Update { id, body } => docker.update_container(id, body.as_ref().clone()).await.map(|()| Effect::default())?,
             Act::Remove { id, volumes } => {
                 let options = RemoveContainerOptions { v: *volumes, force: true, link: false };
-                gone(docker.remove_container(id, Some(options)).await)
+                gone(docker.remove_container(id, Some(options)).await)?
             }
-        }
+        };
+        Ok(effect)
     }
 
     async fn glimpse(&self, id: &str, began: &mut Option<(Instant, String, i64)>) -> Result<Glimpse, EngineError> {
@@ -210,7 +210,7 @@ async fn heard(events: &mut tokio::sync::broadcast::Receiver<ContainerEvent>, id
 }
 
 /// What is gone already needs no removal.
-fn gone(answer: Result<(), Error>) -> Result<Effect, Error> {
+pub(super) fn gone(answer: Result<(), Error>) -> Result<Effect, Error> {
     Ok(if found(answer)?.is_some() { Effect::default() } else { Effect::found() })
 }
 
@@ -264,23 +264,6 @@ async fn same(docker: &Docker, new: &NewContainer) -> Result<Option<String>, Err
     let agrees = |key: &str| theirs.get(key) == ours.get(key);
     let same = [labels::INSTALLATION, labels::STACK, labels::COMMAND, labels::HASH].into_iter().all(agrees);
     Ok(there.id.filter(|_| same))
-}
-
-async fn start(docker: &Docker, id: &str) -> Result<Effect, Error> {
-    let answer = docker.inspect_container(id, None::<InspectContainerOptions>).await?;
-    match inspect::doing(&answer.state.unwrap_or_default()) {
-        State::Paused => docker.unpause_container(id).await.map(|()| Effect::default()),
-        State::Running => Ok(Effect::found()),
-        State::Created | State::Exited | State::Restarting | State::Dead => {
-            docker.start_container(id, None::<StartContainerOptions>).await.map(|()| Effect::default())
-        }
-    }
-}
-
-async fn stop(docker: &Docker, id: &str, grace: Option<Duration>) -> Result<Effect, Error> {
-    let seconds = grace.map(|grace| i32::try_from(grace.as_secs().saturating_add(u64::from(grace.subsec_nanos() > 0))).unwrap_or(i32::MAX));
-    let patient = docker.clone().with_timeout(grace.unwrap_or(Duration::from_secs(600)).saturating_add(STOP_MARGIN));
-    gone(patient.stop_container(id, Some(StopContainerOptions { signal: None, t: seconds })).await)
 }
 
 async fn rename(docker: &Docker, id: &str, to: &str) -> Result<Effect, Error> {

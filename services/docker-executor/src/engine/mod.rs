@@ -6,12 +6,14 @@ pub mod docker;
 pub mod error;
 mod events;
 pub mod gate;
+pub(crate) mod hooks;
 mod images;
 pub(crate) mod inspect;
 mod known;
 mod listing;
 pub mod memory;
 pub mod observed;
+mod power;
 mod programs;
 
 use std::collections::BTreeSet;

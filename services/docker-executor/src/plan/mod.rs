@@ -34,6 +34,8 @@ pub struct Circumstances {
     pub stopped: BTreeSet<String>,
     /// How long ago this executor pulled an image, by the name that it was pulled by.
     pub pulled: BTreeMap<String, Duration>,
+    /// Containers whose start was broken off: their hooks run again.
+    pub unhooked: BTreeSet<String>,
     /// The ports of the host that machines hold.
     pub machines: Vec<Held>,
 }

@@ -9,6 +9,7 @@ use super::{Circumstances, Removal, SlotAction, SlotWork, Todo, does_its_work};
 use crate::definition::facts::{self, IMAGE_ID};
 use crate::definition::identity::{NEW, OLD};
 use crate::definition::{ContainerSpec, Desired, ServiceSpec};
+use crate::engine::hooks::{self, Moment};
 use crate::engine::{Observed, Seen, State};
 
 /// What commands that broke off left behind.
@@ -221,11 +222,16 @@ impl Context<'_> {
         current: Option<&Seen>,
     ) -> (SlotAction, String, Vec<FieldChange>) {
         let in_place = fresh.name == spec.name && current.is_none();
-        if in_place && does_its_work(fresh, service.may_finish, self.circumstances) {
+        if in_place && !self.is_unhooked(fresh) && does_its_work(fresh, service.may_finish, self.circumstances) {
             return (SlotAction::Keep, "it is as the version says".to_owned(), Vec::new());
         }
         let what = if current.is_some() { SlotAction::Replace } else { SlotAction::Create };
         (what, "an earlier run of this command has begun it".to_owned(), Vec::new())
+    }
+
+    /// Whether it has hooks of which nobody knows that they have run.
+    fn is_unhooked(&self, seen: &Seen) -> bool {
+        self.circumstances.unhooked.contains(&seen.name) && !hooks::of_facts(&seen.facts, Moment::PostStart).is_empty()
     }
 
     fn decide_unchanged(&self, service: &ServiceSpec, current: &Seen) -> (SlotAction, String, Vec<FieldChange>) {
@@ -248,6 +254,9 @@ impl Context<'_> {
                 State::Created | State::Running | State::Paused | State::Restarting | State::Dead => "it was never started".to_owned(),
             };
             return plain(SlotAction::Start, reason);
+        }
+        if self.is_unhooked(current) {
+            return plain(SlotAction::Start, "its start was broken off: its hooks run again".to_owned());
         }
         let restarts = service.needs.iter().find(|need| need.restart && self.changed.contains(need.service.as_str()));
         match restarts {

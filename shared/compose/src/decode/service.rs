@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use super::cursor::Cursor;
 use super::{Context, Location, deploy, inside, mounts, networks, ports};
-use crate::model::{Build, Condition, Dependency, Healthcheck, Logging, PullPolicy, Restart, Service, Spanned};
+use crate::model::{Build, Condition, Dependency, Healthcheck, Hook, Logging, PullPolicy, Restart, Service, Spanned};
 use crate::paths;
 use crate::problem::{Place, Problem};
 use crate::units;
@@ -44,6 +44,8 @@ pub(super) fn service(name: &str, cursor: &Cursor<'_>, place: Place, context: &C
         profiles: cursor.texts("profiles"),
         depends_on: depends_on(cursor),
         healthcheck: cursor.get("healthcheck").map(|healthcheck| self::healthcheck(&healthcheck, problems)),
+        post_start: hooks(cursor, "post_start", problems),
+        pre_stop: hooks(cursor, "pre_stop", problems),
         restart: restart(cursor, &deploy, problems),
         ports: ports::ports(cursor, problems),
         expose: ports::expose(cursor, problems),
@@ -116,6 +118,25 @@ pub(super) fn service(name: &str, cursor: &Cursor<'_>, place: Place, context: &C
         isolation: cursor.text("isolation"),
         deploy,
     }
+}
+
+fn hooks(service: &Cursor<'_>, key: &str, problems: &mut Vec<Problem>) -> Vec<Hook> {
+    let hooks = service.get(key).map(|hooks| hooks.items()).unwrap_or_default();
+    let mut hook = |hook: &Cursor<'_>| {
+        let command = hook.command("command").unwrap_or_default();
+        if command.is_empty() {
+            problems.push(Problem::refused(&hook.place(), "this hook has no command to run").hint("Write command: with a program and its words."));
+        }
+        Hook {
+            place: hook.place(),
+            command,
+            user: hook.text("user"),
+            privileged: hook.flag("privileged"),
+            working_dir: hook.text("working_dir"),
+            environment: hook.optional_strings("environment"),
+        }
+    };
+    hooks.iter().map(&mut hook).collect()
 }
 
 /// The engine tells an empty command from none only together with an entrypoint.

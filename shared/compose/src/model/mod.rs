@@ -22,7 +22,7 @@ pub use mount::{Bind, BindSource, FileMount, Mount, MountKind, Tmpfs, VolumeMoun
 pub use network::{Attachment, IpamPool, Network, NetworkMode, Volume};
 pub use port::{Expose, Port, PortRange, Protocol};
 pub use resources::{BlkioConfig, BlkioRate, BlkioWeight, Deploy, Device, DeviceRequest, RestartPolicy, Ulimit, UpdateConfig, UpdateOrder};
-pub use service::{Condition, Dependency, Healthcheck, Logging, PullPolicy, Restart, Service, VolumesFrom, VolumesSource};
+pub use service::{Condition, Dependency, Healthcheck, Hook, Logging, PullPolicy, Restart, Service, VolumesFrom, VolumesSource};
 
 use crate::problem::Place;
 

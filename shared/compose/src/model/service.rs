@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Attachment, BlkioConfig, Build, Deploy, Device, DeviceRequest, Expose, FileMount, Mount, NetworkMode, Port, Spanned, Strings, Ulimit,
@@ -50,6 +50,10 @@ pub struct Service {
     pub depends_on: IndexMap<String, Dependency>,
     /// The health probe; `None` is the image's.
     pub healthcheck: Option<Healthcheck>,
+    /// What runs in the container after its start.
+    pub post_start: Vec<Hook>,
+    /// What runs in the container before its stop.
+    pub pre_stop: Vec<Hook>,
     /// When the engine starts a container again; `None` is never.
     pub restart: Option<Restart>,
     /// `deploy`.
@@ -238,6 +242,28 @@ pub struct Healthcheck {
     pub start_interval: Option<Duration>,
     /// Failures in a row that make it unhealthy.
     pub retries: Option<u32>,
+}
+
+/// A command that runs in a container after its start or before its stop (`post_start`, `pre_stop`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    /// Where it is written.
+    #[serde(skip)]
+    pub place: Place,
+    /// The command's words.
+    pub command: Vec<String>,
+    /// As whom; `None` is the container's own user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// With every capability and device of the host.
+    #[serde(default)]
+    pub privileged: bool,
+    /// In which folder; `None` is the container's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// Further variables.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, Option<String>>,
 }
 
 /// When the engine starts a container again.

@@ -34,10 +34,22 @@ pub static DIFFERENCES: &[Difference] = &[
     row("the same host port twice, replicas of a fixed port or address", "found out at `up`", "refusal", "The same."),
     row("keys that only Swarm or Docker Desktop follow", "ignored in silence", "a note with the reason", "Nobody should wonder."),
     row(
-        "keys that Orrery cannot follow (`post_start`, `provider`, `models`, …)",
+        "keys that Orrery cannot follow (`provider`, `models`, …)",
         "followed",
         "refusal with what to do instead",
         "Nothing is ignored in silence.",
+    ),
+    row(
+        "`pre_stop` that fails",
+        "the container is not stopped",
+        "told in the step, and the stop goes on",
+        "What has to stop must stop.",
+    ),
+    row(
+        "`post_start` broken off by the end of the process that runs it",
+        "never runs to its end",
+        "all hooks of the container run again",
+        "A hook that has not run is worse than one that runs twice.",
     ),
     row("unknown keys of `include` and `gpus`", "ignored", "error", "A misspelt key is a mistake."),
     row(

@@ -5,7 +5,6 @@ use super::deploy::{DEPLOY, GPU};
 use super::networks::{ATTACHMENT, SERVICE_MODEL};
 use super::{Emit, Key, Object, SWARM, Shape, WINDOWS, idle, kept, needs, refused, works};
 
-const HOOKS: &str = "Do it in the entrypoint, or in a service of its own with depends_on.";
 const FOREGROUND: &str = "Only docker compose in a terminal looks at it.";
 
 /// A service.
@@ -86,8 +85,8 @@ static SERVICE_KEYS: &[Key] = &[
     works("pids_limit", Shape::Number, "How many processes."),
     works("platform", Shape::Text, "Platform, such as linux/arm64."),
     works("ports", Shape::List(&Shape::ShortOrNumber(&Shape::Object(&PORT))), "Ports to publish on the host."),
-    refused("post_start", Shape::List(&Shape::Object(&HOOK)), "What to run after the start.", HOOKS),
-    refused("pre_stop", Shape::List(&Shape::Object(&HOOK)), "What to run before the stop.", HOOKS),
+    works("post_start", Shape::List(&Shape::Object(&HOOK)), "Commands to run in the container after its start."),
+    works("pre_stop", Shape::List(&Shape::Object(&HOOK)), "Commands to run in the container before its stop."),
     works("privileged", Shape::Bool, "Every capability and device of the host."),
     works("profiles", Shape::Texts, "Profiles that enable it."),
     works("pull_policy", Shape::Text, "always, never, missing, build, daily, weekly or every_12h."),

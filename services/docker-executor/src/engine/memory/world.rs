@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use crate::definition::Facts;
 use crate::definition::facts;
 use crate::definition::identity::{self as labels, Labels};
-use crate::engine::error::EngineError;
+use crate::engine::error::{Class, EngineError};
 use crate::engine::gate::Glimpse;
+use crate::engine::hooks::{self, Moment};
 use crate::engine::observed::{Observed, Other, Scope, Seen, SeenImage, SeenNetwork, SeenVolume, State};
 use crate::engine::{Act, Effect, NewContainer, wanted_ports};
 
@@ -169,7 +170,9 @@ impl World {
     fn start(&mut self, id: &str) -> Result<Effect, EngineError> {
         let one = self.find(id)?.clone();
         if one.state == State::Running {
-            return Ok(Effect::found());
+            let hooked = !hooks::of_facts(&one.facts, Moment::PostStart).is_empty();
+            self.hooks(id, Moment::PostStart)?;
+            return Ok(Effect { already: !hooked, ..Effect::default() });
         }
         let wanted = one.ports.as_ref().map(wanted_ports).unwrap_or_default();
         let others = self.containers.iter().filter(|other| other.id != id && other.state.is_up());
@@ -195,7 +198,19 @@ impl World {
             Behaviour::BecomesUnhealthy => (State::Running, Health::Unhealthy, 0),
             Behaviour::Ends(code) => (State::Exited, Health::None, code),
         };
-        Ok(Effect::default())
+        self.hooks(id, Moment::PostStart).map(|()| Effect::default())
+    }
+
+    /// Notes the hooks of a container among what was done; one whose command is `fails` does.
+    fn hooks(&mut self, id: &str, moment: Moment) -> Result<(), EngineError> {
+        for hook in hooks::of_facts(&self.find(id)?.facts, moment) {
+            let said = hook.command.join(" ");
+            self.acts.push(format!("{} {said}", moment.key()));
+            if said == "fails" {
+                return Err(EngineError::new(Class::Refuse, "hook_failed", format!("the {} hook `{said}` ended with exit code 1", moment.key())));
+            }
+        }
+        Ok(())
     }
 
     fn stop(&mut self, id: &str) -> Result<Effect, EngineError> {
@@ -203,6 +218,9 @@ impl World {
         if !one.state.is_up() {
             return Ok(Effect::found());
         }
+        // A hook that fails does not keep it from being stopped.
+        let _ = self.hooks(id, Moment::PreStop);
+        let one = self.find(id)?;
         one.state = State::Exited;
         one.exit_code = 143;
         Ok(Effect::default())
