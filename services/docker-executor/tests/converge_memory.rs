@@ -355,3 +355,24 @@ async fn an_image_for_another_platform_is_pulled_once() {
     let again = apply(&engine, &Memory::new(Script::Smooth), &second, 2).await.unwrap();
     assert_eq!(again, "nothing to do", "an engine may have an image for both and tell of one");
 }
+
+#[tokio::test(start_paused = true)]
+async fn replicas_are_replaced_one_after_the_other_with_the_pause_that_is_asked_for() {
+    let engine = MemoryEngine::with_images(&[IMAGE]);
+    let first = identity("shop");
+    let three = |identity: &Identity, mark: &str| {
+        let mut web = with_env(service("web"), "MARK", mark);
+        web.replicas = 3;
+        web.deploy.update.delay = Some(Duration::from_secs(60));
+        web.deploy.update.monitor = Some(Duration::from_secs(5));
+        desired(identity, vec![web])
+    };
+    apply(&engine, &Memory::new(Script::Smooth), &three(&first, "1"), 0).await.unwrap();
+    let (acts, began) = (engine.acts().len(), tokio::time::Instant::now());
+    apply(&engine, &Memory::new(Script::Smooth), &three(&next(&first), "2"), 1).await.unwrap();
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(2 * 60 + 3 * 5) && took < Duration::from_secs(2 * 60 + 3 * 5 + 2), "{took:?}");
+    let changes: Vec<String> =
+        engine.acts()[acts..].iter().filter(|act| act.contains(".stop") || act.contains(".start")).map(|act| act[..14].to_owned()).collect();
+    assert_eq!(changes, ["container.stop", "container.star"].repeat(3), "each has passed before the next one stops");
+}

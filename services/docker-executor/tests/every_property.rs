@@ -64,16 +64,16 @@ fn all(desired: &Desired) -> Value {
 }
 
 fn service(spec: &ServiceSpec) -> Value {
-    let ServiceSpec { name, image, containers, needs, joins, start_first, may_finish, parallelism, probe } = spec;
+    let ServiceSpec { name, image, containers, needs, joins, start_first, may_finish, parallelism, delay, stable, probe } = spec;
     let source = match &image.source {
         ImageSource::Pull { policy, platform } => json!([policy, platform]),
         ImageSource::Build(order) => json!(format!("{order:?}")),
     };
-    let rules = format!("{needs:?} {joins:?} {start_first} {may_finish} {parallelism} {probe:?}");
+    let rules = format!("{needs:?} {joins:?} {start_first} {may_finish} {parallelism} {delay:?} {stable:?} {probe:?}");
     json!([name, image.reference, source, containers.iter().map(container).collect::<Vec<_>>(), rules])
 }
 
 fn container(spec: &ContainerSpec) -> Value {
-    let ContainerSpec { name, service, number, body, networks, facts: _, platform, grace } = spec;
-    json!([name, service, number, body, networks, platform, grace])
+    let ContainerSpec { name, service, number, body, networks, facts, platform, grace } = spec;
+    json!([name, service, number, body, networks, facts.to_label(), platform, grace])
 }

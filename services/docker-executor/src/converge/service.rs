@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use bollard::models::{ContainerUpdateBody, RestartPolicy, RestartPolicyNameEnum};
 use futures::future::try_join_all;
@@ -21,9 +20,6 @@ use crate::definition::{ContainerSpec, Desired, Facts, ServiceSpec};
 use crate::engine::hooks::{self, Moment};
 use crate::engine::{Act, Engine, Seen, State, Until};
 use crate::plan::{SlotAction, SlotWork};
-
-/// How long a container without a health check must stay up.
-const STABLE: Duration = Duration::from_millis(500);
 
 /// How far a service is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,9 +90,33 @@ impl<E: Engine, L: Ledger> Bringing<'_, E, L> {
             self.signals.say(&self.service.name, Stride::Started);
         }
         try_join_all(together.iter().map(|slot| self.pass(slot))).await?;
+        self.roll(&rolling).await
+    }
+
+    /// Swaps so many at once; with a pause between them, one group after another.
+    async fn roll(&self, rolling: &[&SlotWork]) -> Result<(), Halt> {
         let at_once = usize::try_from(self.service.parallelism).ok().filter(|count| *count > 0).unwrap_or(usize::MAX);
-        let swaps: Vec<_> = rolling.iter().map(|slot| self.swap(slot)).collect();
-        stream::iter(swaps).buffer_unordered(at_once).try_collect().await
+        if self.service.delay.is_zero() {
+            let swaps: Vec<_> = rolling.iter().map(|slot| self.swap(slot)).collect();
+            return stream::iter(swaps).buffer_unordered(at_once).try_collect().await;
+        }
+        let mut groups = rolling.chunks(at_once).peekable();
+        while let Some(group) = groups.next() {
+            try_join_all(group.iter().map(|slot| self.swap(slot))).await?;
+            if groups.peek().is_some() {
+                self.pause().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The pause between two swaps, unless there is a reason to stop.
+    async fn pause(&self) -> Result<(), Halt> {
+        tokio::select! {
+            biased;
+            reason = self.site.ledger().interrupted() => Err(reason.into()),
+            () = tokio::time::sleep(self.service.delay) => if self.site.aborted() { Err(Halt::Run(RunError::Cancelled)) } else { Ok(()) },
+        }
     }
 
     /// Waits for what this service depends on, as far as it is of this version.
@@ -182,7 +202,7 @@ impl<E: Engine, L: Ledger> Bringing<'_, E, L> {
             };
             other.needs.iter().any(waits)
         });
-        if awaited_end { Until::Finished } else { Until::Ready { stable: STABLE, may_finish: self.service.may_finish } }
+        if awaited_end { Until::Finished } else { Until::Ready { stable: self.service.stable, may_finish: self.service.may_finish } }
     }
 
     /// A container that is left as it is has to pass only where somebody waits for what it is not yet.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use orrery_compose::model::{Condition, UpdateOrder};
@@ -14,6 +15,9 @@ use super::image::image_need;
 use super::mounts::{self, Held};
 use super::network::{endpoints, network_spec, volume_spec};
 use super::{ContainerSpec, Desired, Identity, Need, Probe, ServiceSpec};
+
+/// How long a container without a health check must stay up, where the definition does not say.
+const STABLE: Duration = Duration::from_millis(500);
 
 /// Where the files of a stack lie on the host.
 #[derive(Clone, Debug)]
@@ -99,7 +103,7 @@ fn service_spec(setting: &Setting<'_>, service: &Service, awaited_end: bool, hel
             networks,
             facts,
             platform: service.platform.clone().unwrap_or_default(),
-            grace: service.stop_grace_period.unwrap_or(std::time::Duration::from_secs(10)),
+            grace: service.stop_grace_period.unwrap_or(Duration::from_secs(10)),
         }
     });
     ServiceSpec {
@@ -111,6 +115,8 @@ fn service_spec(setting: &Setting<'_>, service: &Service, awaited_end: bool, hel
         start_first: service.deploy.update.order == UpdateOrder::StartFirst && can_overlap(service),
         may_finish: awaited_end || may_finish(service),
         parallelism: service.deploy.update.parallelism.unwrap_or(1),
+        delay: service.deploy.update.delay.unwrap_or_default(),
+        stable: service.deploy.update.monitor.unwrap_or(STABLE),
         probe: probe(service),
     }
 }

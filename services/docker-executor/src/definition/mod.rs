@@ -67,6 +67,10 @@ pub struct ServiceSpec {
     pub may_finish: bool,
     /// How many containers are swapped at once; 0 is all.
     pub parallelism: u64,
+    /// The pause between two swaps.
+    pub delay: Duration,
+    /// How long a container without a health check must stay up to be right.
+    pub stable: Duration,
     /// The health check, as far as the definition says.
     pub probe: Probe,
 }

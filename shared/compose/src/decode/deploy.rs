@@ -73,6 +73,7 @@ fn update_config(update: &Cursor<'_>) -> UpdateConfig {
         },
         parallelism: update.int("parallelism").and_then(|many| u64::try_from(many).ok()),
         delay: update.duration("delay"),
+        monitor: update.duration("monitor"),
     }
 }
 

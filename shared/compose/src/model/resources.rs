@@ -40,6 +40,8 @@ pub struct UpdateConfig {
     pub parallelism: Option<u64>,
     /// Pause between two.
     pub delay: Option<Duration>,
+    /// How long a new one without a health check must stay up.
+    pub monitor: Option<Duration>,
 }
 
 /// `deploy.update_config.order`.

@@ -27,9 +27,9 @@ static UPDATE: Object = Object { what: "an update or rollback section", keys: UP
 
 static UPDATE_KEYS: &[Key] = &[
     kept("parallelism", Shape::Int, "How many at once; 0 is all."),
-    idle("delay", Shape::Duration, "Pause between two.", ONE_BY_ONE),
+    works("delay", Shape::Duration, "Pause between two."),
     idle("failure_action", Shape::Text, "What to do when one fails.", ONE_BY_ONE),
-    idle("monitor", Shape::Duration, "How long a new one is watched.", "The health check decides."),
+    works("monitor", Shape::Duration, "How long a new one without a health check must stay up; half a second when nothing is written."),
     idle("max_failure_ratio", Shape::Single, "How many may fail.", ONE_BY_ONE),
     works("order", Shape::Choice(&["start-first", "stop-first"]), "Which comes first, the new one's start or the old one's stop."),
 ];
