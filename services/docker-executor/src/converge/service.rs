@@ -112,10 +112,12 @@ impl<E: Engine, L: Ledger> Bringing<'_, E, L> {
 
     /// The pause between two swaps, unless there is a reason to stop.
     async fn pause(&self) -> Result<(), Halt> {
+        let aborted = self.site.aborting();
         tokio::select! {
             biased;
             reason = self.site.ledger().interrupted() => Err(reason.into()),
-            () = tokio::time::sleep(self.service.delay) => if self.site.aborted() { Err(Halt::Run(RunError::Cancelled)) } else { Ok(()) },
+            () = aborted.cancelled() => Err(Halt::Run(RunError::Cancelled)),
+            () = tokio::time::sleep(self.service.delay) => Ok(()),
         }
     }
 

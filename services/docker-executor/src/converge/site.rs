@@ -111,7 +111,7 @@ impl<'a, E: Engine, L: Ledger> Site<'a, E, L> {
         *self.abort.lock().unwrap_or_else(PoisonError::into_inner) = CancellationToken::new();
     }
 
-    fn aborting(&self) -> CancellationToken {
+    pub(super) fn aborting(&self) -> CancellationToken {
         self.abort.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
