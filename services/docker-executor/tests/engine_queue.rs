@@ -9,6 +9,8 @@ mod support;
 use std::time::Duration;
 
 use async_nats::jetstream;
+use bollard::models::{ContainerConfig, ContainerCreateBody};
+use bollard::query_parameters::{CommitContainerOptions, CreateContainerOptions, ListContainersOptions, RemoveContainerOptions, RemoveImageOptions};
 use orrery_contracts::rpc::{Answer, LogsQuestion, PlanAnswer, PlanQuestion, PlanTarget, StreamFrame};
 use orrery_contracts::{
     BundleLimits, Change, ContainerObservation, Engine, PolicyEntry, Role, StackChange, StackEvent, StackHead, StackId, TransitionMessage,
@@ -377,4 +379,77 @@ impl Installation {
         let sent = self.js.publish_with_headers(subject, headers, serde_json::to_vec(&cancelled).unwrap().into()).await.unwrap();
         sent.await.unwrap();
     }
+}
+
+/// Makes an image with another content have this name.
+async fn moved(engine: &DockerEngine, name: &str, mark: &str) -> String {
+    let docker = engine.connection().docker().await.unwrap();
+    let body = ContainerCreateBody { image: Some(support::IMAGE.to_owned()), ..ContainerCreateBody::default() };
+    let from = docker.create_container(None::<CreateContainerOptions>, body).await.unwrap().id;
+    let (repo, tag) = name.split_once(':').unwrap();
+    let options =
+        CommitContainerOptions { container: Some(from.clone()), repo: Some(repo.into()), tag: Some(tag.into()), ..Default::default() };
+    let config = ContainerConfig { labels: Some([("mark".to_owned(), mark.to_owned())].into()), ..ContainerConfig::default() };
+    docker.commit_container(options, config).await.unwrap();
+    docker.remove_container(&from, None::<RemoveContainerOptions>).await.unwrap();
+    docker.inspect_image(name).await.unwrap().id.unwrap()
+}
+
+/// The images of a project's containers, as the engine has them.
+async fn images_of(engine: &DockerEngine, project: &str) -> Vec<String> {
+    let docker = engine.connection().docker().await.unwrap();
+    let filters = [("label".to_owned(), vec![format!("com.docker.compose.project={project}")])].into();
+    let options = ListContainersOptions { all: true, filters: Some(filters), ..ListContainersOptions::default() };
+    docker.list_containers(Some(options)).await.unwrap().into_iter().filter_map(|container| container.image_id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_has_the_very_images_that_its_version_ran_with() {
+    let engine = real::engine().await;
+    let here = Installation::start().await;
+    let name = real::unique("moved");
+    let _project = real::Project(name.clone());
+    let image = format!("{name}:stable");
+    let one = moved(&engine, &image, "one").await;
+    let of = |mark: &str| {
+        let compose = format!(
+            "services:\n  web:\n    image: {image}\n    command: [sleep, '100']\n    stop_grace_period: 0s\n    environment: {{MARK: {mark}}}\n"
+        );
+        json!({"files": {"compose.yaml": compose}})
+    };
+    let (seq, _) = here.run("ada", "stack.create", &name, json!({"bundle": of("one")})).await;
+    let id = here.id_of(seq).await;
+    summary(&here.run("ada", "stack.apply", &name, json!({"version": 1})).await.1);
+    assert_eq!(images_of(&engine, &name).await, [one.clone()]);
+
+    // The name means something else now, and the next version takes that.
+    let two = moved(&engine, &image, "two").await;
+    assert_ne!(one, two);
+    summary(&here.run("ada", "stack.apply", &name, json!({"bundle": of("two")})).await.1);
+    assert_eq!(images_of(&engine, &name).await, [two.clone()]);
+
+    let back = here.run("ada", "stack.rollback", &name, json!({"version": 1})).await.1;
+    assert_eq!(summary(&back), "containers: 1 replaced");
+    assert_eq!(images_of(&engine, &name).await, [one.clone()], "the name still means the other one");
+    let question = PlanQuestion { stack_id: Some(id), project: name.clone(), actor: "ada".into(), target: PlanTarget::Version(1) };
+    let Answer::Ok(plan) = here.plan(&question).await else { panic!("no plan") };
+    assert!(plan.empty, "{plan:#?}");
+    for again in ["stack.restart", "stack.stop", "stack.start"] {
+        summary(&here.run("ada", again, &name, json!({})).await.1);
+    }
+    assert_eq!(images_of(&engine, &name).await, [one.clone()]);
+    assert_eq!(summary(&here.run("ada", "stack.rollback", &name, json!({"version": 1})).await.1), "nothing to do");
+
+    // Another version is free again; and what is gone for good is said before anything is touched.
+    summary(&here.run("ada", "stack.apply", &name, json!({"version": 2})).await.1);
+    assert_eq!(images_of(&engine, &name).await, [two.clone()]);
+    let docker = engine.connection().docker().await.unwrap();
+    docker.remove_image(&one, None::<RemoveImageOptions>, None).await.unwrap();
+    let (_, gone) = here.run("ada", "stack.rollback", &name, json!({"version": 1})).await;
+    let why = rejected(&gone);
+    assert!(why.contains(&format!("this version ran service web with the image {one} of {image}, which this host has no more")), "{why}");
+    assert_eq!(images_of(&engine, &name).await, [two.clone()]);
+    assert_eq!(summary(&here.run("ada", "stack.apply", &name, json!({"version": 1})).await.1), "containers: 1 replaced");
+    here.run("ada", "stack.delete", &name, json!({})).await;
+    docker.remove_image(&image, None::<RemoveImageOptions>, None).await.unwrap();
 }

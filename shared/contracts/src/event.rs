@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::heads::{Desired, ServiceExpectation};
+use crate::heads::{Desired, LockOf, ServiceExpectation};
 use crate::ids::{Digest, Name, StackId};
 use crate::plan::Plan;
 use crate::rest::VersionFile;
@@ -297,6 +297,9 @@ pub enum StackChange {
         current: Option<u32>,
         /// What should be seen when all of it runs.
         services: Vec<ServiceExpectation>,
+        /// Which images it runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lock: Option<LockOf>,
     },
     /// Whether the stack should run has changed.
     DesiredChanged {

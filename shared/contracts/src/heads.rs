@@ -1,5 +1,7 @@
 //! What the bucket HEADS and the stream VERSIONS hold: the owner's own records of its aggregates.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -61,6 +63,39 @@ pub struct StackHead {
     pub command: u64,
     /// When the stack was made.
     pub created_at: Time,
+    /// Which images each version ran with last, by its number: the digest of an [`ImageLock`] in BUNDLES.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub locks: BTreeMap<u32, Digest>,
+    /// True from a rollback until another version is applied: the current version keeps the images of its lock, whatever their names
+    /// mean by now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
+}
+
+/// The images that a version ran with, by their names in the definition; kept in BUNDLES as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageLock {
+    /// Each image, by the name by which containers are made of it.
+    pub images: BTreeMap<String, LockedImage>,
+}
+
+/// What the name of an image meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LockedImage {
+    /// The engine's id of it (`Id` of `GET /images/{name}/json`).
+    pub id: String,
+    /// How a registry knows it, `repository@sha256:…`; none of what was built here, or came from nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+/// Which lock belongs to a version, and whether the version keeps to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LockOf {
+    /// The digest of the [`ImageLock`] in BUNDLES.
+    pub digest: Digest,
+    /// True after a rollback.
+    pub pinned: bool,
 }
 
 /// What should be seen of a service when its version runs.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use orrery_contracts::{Desired as Wanted, StackChange, StackHead};
+use orrery_contracts::{Desired as Wanted, Digest, LockOf, StackChange, StackHead};
 use orrery_queue::definitions::Draft;
 use orrery_queue::{Run, RunError};
 
@@ -78,7 +78,7 @@ impl<E: Engine> DockerExecutor<E> {
         self.remember_pulls(site.all_pulled()).await?;
         let summary = result?;
         // A first run that found nothing to do has changed nothing that anybody must hear of.
-        let known = head.current == Some(ready.version) && head.desired == Wanted::Running;
+        let known = head.current == Some(ready.version) && head.desired == Wanted::Running && head.pinned == ready.pinned;
         if !(run.run() == 1 && known && summary == converge::NOTHING) {
             self.converged(run, head, &ready).await?;
         }
@@ -127,23 +127,27 @@ impl<E: Engine> DockerExecutor<E> {
 
     /// The version runs: the head moves, and everybody hears of it.
     async fn converged(&self, run: &Run, head: StackHead, ready: &Ready) -> Result<(), RunError> {
-        self.remember(head.id, ready).await?;
-        let moved = StackChange::HeadMoved { current: Some(ready.version), services: ready.desired.expectations() };
+        let digest = self.remember(head.id, ready).await?;
+        let lock = Some(LockOf { digest: digest.clone(), pinned: ready.pinned });
+        let moved = StackChange::HeadMoved { current: Some(ready.version), services: ready.desired.expectations(), lock };
         self.tell(run, &head, moved).await?;
         self.tell(run, &head, StackChange::DesiredChanged { desired: Wanted::Running }).await?;
         let seq = run.command().seq;
         let latest = head.latest.max(ready.version);
-        self.definitions
-            .write_head(&StackHead { latest, current: Some(ready.version), desired: Wanted::Running, converged: seq, command: seq, ..head })
-            .await
+        let mut locks = head.locks.clone();
+        locks.insert(ready.version, digest);
+        let (current, desired, pinned) = (Some(ready.version), Wanted::Running, ready.pinned);
+        let head = StackHead { latest, current, desired, converged: seq, command: seq, locks, pinned, ..head };
+        self.definitions.write_head(&head).await
     }
 
-    /// What the containers should be like from now on, so that drift can be told from a change in place.
-    async fn remember(&self, stack: orrery_contracts::StackId, ready: &Ready) -> Result<(), RunError> {
+    /// What the containers should be like from now on, so that drift can be told from a change in place; and which images they have, so
+    /// that a rollback to this version has the same. Answers the digest of that.
+    async fn remember(&self, stack: orrery_contracts::StackId, ready: &Ready) -> Result<Digest, RunError> {
         let observed = self.engine.observe(&Scope::of(&ready.desired).shortly()).await;
         let images = observed.map(|observed| observed.images).unwrap_or_default();
         let facts = ready.desired.containers().map(|(service, spec)| {
-            let facts = images.get(&service.image.reference).map_or_else(|| spec.facts.clone(), |image| spec.facts_with(&image.id));
+            let facts = service.image.among(&images).map_or_else(|| spec.facts.clone(), |image| spec.facts_with(&image.id));
             (spec.name.clone(), facts)
         });
         let expected: BTreeMap<String, Facts> = facts.collect();
@@ -152,7 +156,8 @@ impl<E: Engine> DockerExecutor<E> {
             data.remember_expected(stack, &expected)?;
             data.remember_stopped(stack, &BTreeSet::new())
         })
-        .await
+        .await?;
+        self.put_lock(&ready.desired.lock(&images)).await
     }
 
     async fn remember_pulls(&self, names: Vec<String>) -> Result<(), RunError> {

@@ -52,7 +52,8 @@ impl<E: Engine> DockerExecutor<E> {
                 Ok(Task::Version(draft))
             }
             Versioning::Apply { version, digest } | Versioning::Rollback { version, digest } => {
-                let ready = self.version(command, head, *version, digest.as_ref()).await?;
+                let back = matches!(versioning, Versioning::Rollback { .. });
+                let ready = self.version(command, head, *version, digest.as_ref(), back).await?;
                 self.nothing_in_the_way(command, head, &ready).await?;
                 Ok(Task::Apply { draft: None, ready })
             }
@@ -95,6 +96,8 @@ impl<E: Engine> DockerExecutor<E> {
             converged: 0,
             command: command.seq,
             created_at: command.accepted_at,
+            locks: std::collections::BTreeMap::new(),
+            pinned: false,
         };
         head.project = self.free_project(&head, installation.id, &live).await?;
         let draft = self.draft(command, &head, source, comment).await?;
@@ -130,10 +133,18 @@ impl<E: Engine> DockerExecutor<E> {
 
     async fn current(&self, command: &Accepted, head: &StackHead) -> Result<Ready, JudgeError> {
         let Some(version) = head.current else { return Err(reject(format!("no version of {} was applied yet", head.name))) };
-        self.version(command, head, version, None).await
+        self.version(command, head, version, None, false).await
     }
 
-    async fn version(&self, command: &Accepted, head: &StackHead, version: u32, digest: Option<&Digest>) -> Result<Ready, JudgeError> {
+    /// A version that is to run; `back` to the images that it ran with.
+    async fn version(
+        &self,
+        command: &Accepted,
+        head: &StackHead,
+        version: u32,
+        digest: Option<&Digest>,
+        back: bool,
+    ) -> Result<Ready, JudgeError> {
         let record: Option<VersionRecord> = self.definitions.get_version(head.id, version).await.map_err(judged)?;
         let record = record.ok_or_else(|| reject(format!("{} has no version {version}; the latest is {}", head.name, head.latest)))?;
         let (version, found) = of_record(&record);
@@ -142,7 +153,12 @@ impl<E: Engine> DockerExecutor<E> {
         }
         let bundle = self.definitions.get_bundle(&found).await.map_err(judged)?;
         let bundle = bundle.ok_or_else(|| reject(format!("the files of version {version} ({found}) are missing")))?;
-        self.compiled(command, head, version, bundle, found)
+        let mut ready = self.compiled(command, head, version, bundle, found)?;
+        ready.pinned = back || (head.pinned && head.current == Some(version));
+        if ready.pinned {
+            self.keep_to_lock(&mut ready.desired, head, version).await.map_err(judged)?;
+        }
+        Ok(ready)
     }
 
     fn compiled(&self, command: &Accepted, head: &StackHead, version: u32, bundle: Bundle, digest: Digest) -> Result<Ready, JudgeError> {
@@ -150,7 +166,7 @@ impl<E: Engine> DockerExecutor<E> {
         let reading = read_definition(&self.data, &identity, &bundle, &digest, command.role);
         let blocked = reading.blocked();
         match reading.desired {
-            Some(desired) => Ok(Ready { version, bundle, digest, desired: Box::new(desired) }),
+            Some(desired) => Ok(Ready { version, bundle, digest, desired: Box::new(desired), pinned: false }),
             None => Err(reject(blocked.unwrap_or_else(|| "the definition cannot be run".to_owned()))),
         }
     }

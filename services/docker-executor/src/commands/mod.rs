@@ -5,6 +5,7 @@ mod definition;
 mod execute;
 mod heads;
 mod judge;
+mod locks;
 mod sweep;
 mod target;
 
@@ -74,6 +75,8 @@ pub(crate) struct Ready {
     pub(crate) bundle: Bundle,
     pub(crate) digest: Digest,
     pub(crate) desired: Box<Desired>,
+    /// It keeps to the images that it ran with.
+    pub(crate) pinned: bool,
 }
 
 pub(crate) enum Task {

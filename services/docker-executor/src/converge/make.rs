@@ -10,7 +10,7 @@ use super::ledger::Ledger;
 use super::site::{Halt, Site};
 use crate::definition::identity::{ContainerPlace, NEW};
 use crate::definition::{ContainerSpec, Desired, SERVICE_PLACEHOLDER, ServiceSpec};
-use crate::engine::{Act, Engine, NewContainer, Observed, Seen};
+use crate::engine::{Act, Engine, NewContainer, Observed, Seen, SeenImage};
 use crate::plan::{SlotAction, SlotWork, Todo};
 
 /// Networks and volumes that the version wants and the engine has not.
@@ -71,7 +71,7 @@ async fn one<E: Engine, L: Ledger>(
 ) -> Result<Option<((String, u32), String)>, Halt> {
     let Some(service) = desired.services.get(&slot.service) else { return Ok(None) };
     let Some(spec) = service.containers.iter().find(|spec| spec.number == slot.number) else { return Ok(None) };
-    let Some(image) = observed.images.get(&service.image.reference) else { return Err(Halt::Replan) };
+    let Some(image) = service.image.among(&observed.images) else { return Err(Halt::Replan) };
     let taken = observed.named(&spec.name).is_some();
     let name = match &slot.begun {
         Some(begun) => begun.clone(),
@@ -79,7 +79,7 @@ async fn one<E: Engine, L: Ledger>(
         None => spec.name.clone(),
     };
     let current = slot.current.as_ref().and_then(|id| observed.container(id));
-    let new = request(desired, service, spec, &image.id, current, ids, name.clone());
+    let new = request(desired, service, spec, image, current, ids, name.clone());
     let effect = site.act(&name, Act::Create(Box::new(new))).await?;
     Ok(effect.id.map(|id| ((slot.service.clone(), slot.number), id)))
 }
@@ -90,7 +90,7 @@ fn request(
     desired: &Desired,
     service: &ServiceSpec,
     spec: &ContainerSpec,
-    image_id: &str,
+    image: &SeenImage,
     current: Option<&Seen>,
     ids: &Ids,
     name: String,
@@ -98,8 +98,9 @@ fn request(
     let mut body = spec.body.clone();
     let needs: Vec<String> =
         service.needs.iter().map(|need| format!("{}:{}:{}", need.service, word(need.condition), need.restart)).collect();
-    let place = ContainerPlace { service: &spec.service, number: spec.number, depends_on: &needs.join(","), image_id };
-    body.labels = Some(desired.identity.container_labels(spec.body.labels.as_ref(), &spec.facts_with(image_id), &place));
+    let place = ContainerPlace { service: &spec.service, number: spec.number, depends_on: &needs.join(","), image_id: &image.id };
+    body.labels = Some(desired.identity.container_labels(spec.body.labels.as_ref(), &spec.facts_with(&image.id), &place));
+    body.image = Some(service.image.made_of(image));
     if let Some(host) = &mut body.host_config {
         for mode in [&mut host.network_mode, &mut host.ipc_mode, &mut host.pid_mode].into_iter().flatten() {
             *mode = joined(mode, ids);

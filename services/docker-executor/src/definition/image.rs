@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use orrery_compose::Service;
 use orrery_compose::model::{Build, PullPolicy};
-use orrery_contracts::Digest;
+use orrery_contracts::{Digest, LockedImage};
 use serde_json::json;
 
 use super::compile::Setting;
+use crate::engine::SeenImage;
 
 /// The image that a service needs.
 #[derive(Clone, Debug)]
@@ -17,6 +18,43 @@ pub struct ImageNeed {
     pub reference: String,
     /// How to get it.
     pub source: ImageSource,
+    /// The one that it has to be, whatever the name means by now.
+    pub locked: Option<LockedImage>,
+}
+
+impl ImageNeed {
+    /// The names by which the engine is asked for it.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let locked = self.locked.iter().flat_map(|locked| std::iter::once(&locked.id).chain(&locked.digest));
+        locked.chain(Some(&self.reference).filter(|_| !self.is_of_registry())).map(String::as_str)
+    }
+
+    /// A locked image that nobody builds here: only this very one will do.
+    fn is_of_registry(&self) -> bool {
+        self.locked.is_some() && matches!(self.source, ImageSource::Pull { .. })
+    }
+
+    /// The image, when the engine has it.
+    #[must_use]
+    pub fn among<'a>(&self, images: &'a BTreeMap<String, SeenImage>) -> Option<&'a SeenImage> {
+        self.names().find_map(|name| images.get(name))
+    }
+
+    /// What is pulled or built: the name, or the digest that it has to be.
+    #[must_use]
+    pub fn wanted(&self) -> &str {
+        let digest = self.locked.as_ref().filter(|_| self.is_of_registry()).and_then(|locked| locked.digest.as_deref());
+        digest.unwrap_or(&self.reference)
+    }
+
+    /// What a container is made of, once the image is here.
+    #[must_use]
+    pub fn made_of(&self, found: &SeenImage) -> String {
+        match &self.locked {
+            None => self.reference.clone(),
+            Some(locked) => locked.digest.clone().unwrap_or_else(|| found.id.clone()),
+        }
+    }
 }
 
 /// How to get an image.
@@ -74,12 +112,13 @@ pub(super) fn image_need(setting: &Setting<'_>, service: &Service) -> ImageNeed 
     match (&service.build, service.pull_policy) {
         (Some(build), policy) => {
             let order = build_order(setting, service, build, policy == Some(PullPolicy::Build) || policy == Some(PullPolicy::Always));
-            ImageNeed { reference: order.tag.clone(), source: ImageSource::Build(Box::new(order)) }
+            ImageNeed { reference: order.tag.clone(), source: ImageSource::Build(Box::new(order)), locked: None }
         }
         (None, policy) => {
             let reference = service.image.as_ref().map(|image| image.value.clone()).unwrap_or_default();
             let policy = policy.unwrap_or(PullPolicy::Missing);
-            ImageNeed { reference, source: ImageSource::Pull { policy, platform: service.platform.clone().unwrap_or_default() } }
+            let platform = service.platform.clone().unwrap_or_default();
+            ImageNeed { reference, source: ImageSource::Pull { policy, platform }, locked: None }
         }
     }
 }

@@ -20,7 +20,9 @@ use indexmap::IndexMap;
 use orrery_compose::Place;
 use orrery_compose::model::Condition;
 use orrery_contracts::heads::ServiceExpectation;
-use orrery_contracts::{PlanNote, PublishedPort};
+use orrery_contracts::{ImageLock, LockedImage, PlanNote, PublishedPort};
+
+use crate::engine::SeenImage;
 
 pub use compile::{Folders, compile};
 pub use facts::Facts;
@@ -165,6 +167,24 @@ impl Desired {
             may_finish: service.may_finish,
         };
         self.services.values().map(expectation).collect()
+    }
+
+    /// Has every image be the one that this lock names.
+    pub fn keep_to(&mut self, lock: &ImageLock) {
+        for service in self.services.values_mut() {
+            service.image.locked = lock.images.get(&service.image.reference).cloned();
+        }
+    }
+
+    /// Which images these are now.
+    #[must_use]
+    pub fn lock(&self, images: &BTreeMap<String, SeenImage>) -> ImageLock {
+        let locked = |service: &ServiceSpec| {
+            let image = service.image.among(images)?;
+            let digest = service.image.locked.as_ref().and_then(|locked| locked.digest.clone()).or_else(|| image.digest.clone());
+            Some((service.image.reference.clone(), LockedImage { id: image.id.clone(), digest }))
+        };
+        ImageLock { images: self.services.values().filter_map(locked).collect() }
     }
 
     /// Where a service comes in the order of dependency; what is not of this version comes last.

@@ -39,7 +39,7 @@ pub(super) async fn pull(docker: &Docker, reference: &str, platform: &str, say: 
 }
 
 /// Name and tag; a digest counts as the tag, and none is `latest`, because without one the engine pulls every tag.
-fn split(reference: &str) -> (String, String) {
+pub(super) fn split(reference: &str) -> (String, String) {
     if let Some((name, digest)) = reference.split_once('@') {
         return (name.to_owned(), digest.to_owned());
     }

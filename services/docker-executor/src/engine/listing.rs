@@ -11,7 +11,7 @@ use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions, 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use orrery_contracts::PublishedPort;
 
-use super::inspect;
+use super::{images, inspect};
 use super::known::Known;
 use super::observed::{Observed, Other, Scope, Seen, SeenImage, SeenNetwork, SeenVolume};
 use crate::definition::Facts;
@@ -23,7 +23,7 @@ const AT_ONCE: usize = 8;
 pub(super) async fn look(docker: &Docker, scope: &Scope, known: &Known) -> Result<Observed, Error> {
     let options = ListContainersOptions { all: true, ..ListContainersOptions::default() };
     let (containers, networks, volumes, images) =
-        futures::try_join!(docker.list_containers(Some(options)), networks(docker, scope), volumes(docker, scope), images(docker, scope))?;
+        futures::try_join!(docker.list_containers(Some(options)), networks(docker, scope), volumes(docker, scope), all_images(docker, scope))?;
     let is_ours = |summary: &ContainerSummary| summary.labels.as_ref().is_some_and(|labels| scope.identity.owns(labels));
     let (ours, others): (Vec<_>, Vec<_>) = containers.into_iter().partition(is_ours);
     let listed = ours.into_iter().filter_map(inspect::listed);
@@ -126,7 +126,7 @@ async fn volumes(docker: &Docker, scope: &Scope) -> Result<BTreeMap<String, Seen
     Ok(seen)
 }
 
-async fn images(docker: &Docker, scope: &Scope) -> Result<BTreeMap<String, SeenImage>, Error> {
+async fn all_images(docker: &Docker, scope: &Scope) -> Result<BTreeMap<String, SeenImage>, Error> {
     let answers = stream::iter(scope.images.clone()).map(|name| async move {
         let image = image(docker, &name).await?;
         Ok::<_, Error>((name, image))
@@ -142,5 +142,13 @@ pub(super) async fn image(docker: &Docker, name: &str) -> Result<Option<SeenImag
     let platform = parts.collect::<Vec<_>>().join("/");
     let test = answer.config.and_then(|config| config.healthcheck).and_then(|check| check.test).unwrap_or_default();
     let probed = test.first().is_some_and(|first| first != "NONE");
-    Ok(answer.id.map(|id| SeenImage { id, probed, platform }))
+    let digest = digest_of(name, answer.repo_digests.unwrap_or_default());
+    Ok(answer.id.map(|id| SeenImage { id, probed, platform, digest }))
+}
+
+/// Of the digests that an image has in several repositories, the one of the repository that it was asked for by.
+fn digest_of(name: &str, digests: Vec<String>) -> Option<String> {
+    let (repository, _) = images::split(name);
+    let own = digests.iter().find(|digest| digest.split('@').next() == Some(&repository)).cloned();
+    own.or_else(|| digests.into_iter().next())
 }

@@ -33,7 +33,7 @@ impl Scope {
     pub fn of(desired: &Desired) -> Self {
         Self {
             identity: desired.identity.clone(),
-            images: desired.services.values().map(|service| service.image.reference.clone()).collect(),
+            images: desired.services.values().flat_map(|service| service.image.names().map(str::to_owned)).collect(),
             networks: desired.networks.keys().cloned().collect(),
             volumes: desired.volumes.keys().cloned().collect(),
             ports: desired.containers().flat_map(|(_, spec)| spec.published()).map(|port| port.host_port).collect(),
@@ -169,6 +169,8 @@ pub struct SeenImage {
     pub probed: bool,
     /// What it runs on: `linux/amd64`, `linux/arm/v7`.
     pub platform: String,
+    /// How a registry knows it, `repository@sha256:…`, when it came from one.
+    pub digest: Option<String>,
 }
 
 impl SeenImage {
@@ -252,7 +254,7 @@ mod tests {
 
     #[test]
     fn an_image_is_for_a_platform_when_every_part_that_is_named_agrees() {
-        let image = |platform: &str| SeenImage { id: "sha256:1".into(), probed: false, platform: platform.into() };
+        let image = |platform: &str| SeenImage { id: "sha256:1".into(), probed: false, platform: platform.into(), digest: None };
         for (has, wanted, fits) in [
             ("linux/amd64", "", true),
             ("linux/amd64", "linux/amd64", true),

@@ -8,13 +8,15 @@ use crate::engine::{Observed, Seen};
 
 pub(super) fn plan(desired: &Desired, observed: &Observed, circumstances: &Circumstances, todo: &mut Todo) {
     for service in desired.services.values() {
-        let here = observed.images.contains_key(&service.image.reference);
-        if todo.images.iter().any(|work| work.reference == service.image.reference) {
+        let seen = service.image.among(&observed.images);
+        let here = seen.is_some();
+        if todo.images.iter().any(|work| work.reference == service.image.wanted()) {
             continue;
         }
         match &service.image.source {
+            ImageSource::Pull { .. } if service.image.locked.is_some() => kept_to(service, here, todo),
             ImageSource::Build(order) => {
-                let again = circumstances.refresh && order.always;
+                let again = circumstances.refresh && order.always && service.image.locked.is_none();
                 if !here || again {
                     let reason = if here { "it is built at every apply" } else { "this content has not been built yet" };
                     todo.images.push(work(service, true, reason));
@@ -22,12 +24,27 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, circumstances: &Circu
             }
             ImageSource::Pull { policy, platform } => {
                 pull(service, *policy, here, circumstances, todo);
-                if let Some(seen) = observed.images.get(&service.image.reference).filter(|seen| !seen.is_for(platform)) {
+                if let Some(seen) = seen.filter(|seen| !seen.is_for(platform)) {
                     other_platform(service, platform, &seen.platform, *policy, observed, circumstances, todo);
                 }
             }
         }
     }
+}
+
+/// An image that has to be the one that the version ran with, whatever its name means by now, and whatever its policy says.
+fn kept_to(service: &ServiceSpec, here: bool, todo: &mut Todo) {
+    let Some(locked) = service.image.locked.as_ref().filter(|_| !here) else { return };
+    if locked.digest.is_some() {
+        todo.images.push(work(service, false, "this version ran with it, and this host has it no more"));
+        return;
+    }
+    let (name, reference, id) = (&service.name, &service.image.reference, &locked.id);
+    let message = format!(
+        "this version ran service {name} with the image {id} of {reference}, which this host has no more and no registry is known to have; \
+         apply the version instead, which takes what the name means now"
+    );
+    todo.refusals.push(Refusal { code: "image_gone", message });
 }
 
 fn pull(service: &ServiceSpec, policy: PullPolicy, here: bool, circumstances: &Circumstances, todo: &mut Todo) {
@@ -68,5 +85,5 @@ fn other_platform(
 }
 
 fn work(service: &ServiceSpec, build: bool, reason: &str) -> ImageWork {
-    ImageWork { service: service.name.clone(), reference: service.image.reference.clone(), build, reason: reason.to_owned() }
+    ImageWork { service: service.name.clone(), reference: service.image.wanted().to_owned(), build, reason: reason.to_owned() }
 }

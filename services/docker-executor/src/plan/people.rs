@@ -95,7 +95,7 @@ fn told(change: &FieldChange, all: &[FieldChange]) -> bool {
 
 fn waits_for(draft: &Draft, slot: &SlotWork, desired: &Desired) -> Vec<u32> {
     let Some(service) = desired.services.get(&slot.service) else { return Vec::new() };
-    let mut after: Vec<u32> = draft.images.get(&service.image.reference).copied().into_iter().collect();
+    let mut after: Vec<u32> = draft.images.get(service.image.wanted()).copied().into_iter().collect();
     if let Some(spec) = service.containers.iter().find(|spec| spec.number == slot.number) {
         let networks = spec.networks.iter().map(|(name, _)| format!("network {name}"));
         let mounts = spec.body.host_config.iter().flat_map(|host| host.mounts.iter().flatten());

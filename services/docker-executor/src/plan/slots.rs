@@ -151,9 +151,11 @@ fn removal(seen: &Seen, reason: &str) -> Removal {
 
 /// The fields in which a container differs from what is wanted; the image's id only where it is known.
 fn differences(seen: &Seen, spec: &ContainerSpec, observed: &Observed, desired: &Desired) -> Vec<FieldChange> {
-    let reference = desired.services.get(&spec.service).map(|service| service.image.reference.as_str()).unwrap_or_default();
-    match observed.images.get(reference) {
-        Some(image) => seen.facts.changes_to(&spec.facts_with(&image.id)),
+    let need = desired.services.get(&spec.service).map(|service| &service.image);
+    let found = need.and_then(|need| need.among(&observed.images)).map(|image| &image.id);
+    let known = found.or_else(|| need.and_then(|need| need.locked.as_ref()).map(|locked| &locked.id));
+    match known {
+        Some(id) => seen.facts.changes_to(&spec.facts_with(id)),
         None => {
             let mut now = seen.facts.clone();
             now.unset(IMAGE_ID);

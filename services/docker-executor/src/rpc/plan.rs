@@ -35,10 +35,13 @@ impl<E: Engine> DockerExecutor<E> {
             },
         };
         let reading = read_definition(&self.data, &identity, &bundle, &digest, self.role_of(&question.actor).await?);
-        let Some(desired) = reading.desired else {
+        let Some(mut desired) = reading.desired else {
             let errors = reading.problems.into_iter().filter(|problem| problem.blocks()).map(located).collect();
             return Err(Problem::new(Code::InvalidDefinition, "the definition cannot be run").with_errors(errors));
         };
+        if let Some(head) = head.as_ref().filter(|head| head.pinned && head.current == Some(version)) {
+            self.keep_to_lock(&mut desired, head, version).await.map_err(away)?;
+        }
         let observed = self.engine.observe(&Scope::of(&desired)).await.map_err(engine_away)?;
         let circumstances = Circumstances {
             converged: head.as_ref().map_or(0, |head| head.converged),

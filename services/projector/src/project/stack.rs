@@ -37,7 +37,7 @@ async fn changed(to: &mut Projection<'_>, event: &StackEvent) -> Result<(), Proj
             commands::made_version(to.db, seq, version).await?;
             to.changes.version(id, version);
         }
-        StackChange::HeadMoved { current, services } => stacks::head_moved(to.db, id, *current, services, seq).await?,
+        StackChange::HeadMoved { current, services, .. } => stacks::head_moved(to.db, id, *current, services, seq).await?,
         StackChange::DesiredChanged { desired } => stacks::desired_changed(to.db, id, *desired, seq).await?,
         StackChange::Deleted { volumes: _ } => {
             stacks::deleted(to.db, id, seq, at).await?;

@@ -212,6 +212,8 @@ fn follow(heads: &mut BTreeMap<StackId, StackHead>, told: StackEvent) {
             converged: 0,
             command: seq,
             created_at: at,
+            locks: BTreeMap::new(),
+            pinned: false,
         });
         return;
     }
@@ -220,7 +222,13 @@ fn follow(heads: &mut BTreeMap<StackId, StackHead>, told: StackEvent) {
     match change {
         StackChange::Created { .. } => {}
         StackChange::VersionCreated { version, .. } => head.latest = head.latest.max(version),
-        StackChange::HeadMoved { current, .. } => (head.current, head.converged) = (current, seq),
+        StackChange::HeadMoved { current, lock, .. } => {
+            (head.current, head.converged) = (current, seq);
+            if let Some((version, lock)) = current.zip(lock) {
+                head.pinned = lock.pinned;
+                head.locks.insert(version, lock.digest);
+            }
+        }
         StackChange::DesiredChanged { desired } => head.desired = desired,
         StackChange::Deleted { .. } => head.deleted = true,
     }

@@ -52,7 +52,7 @@ fn became(story: &mut Story, seq: u64, number: u32) {
     let (project, host) = (name.to_owned(), "local".to_owned());
     let change = match number % 5 {
         0 | 1 => StackChange::Created { name: name.parse().unwrap(), owner: "ann".parse().unwrap(), project, host },
-        2 => StackChange::HeadMoved { current: Some(number), services: Vec::new() },
+        2 => StackChange::HeadMoved { current: Some(number), services: Vec::new(), lock: None },
         3 => StackChange::DesiredChanged { desired: Desired::Stopped },
         _ => StackChange::Deleted { volumes: false },
     };

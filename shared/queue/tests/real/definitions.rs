@@ -43,6 +43,8 @@ fn head(name: &str) -> StackHead {
         deleted: false,
         command: 1,
         created_at: at(),
+        locks: std::collections::BTreeMap::new(),
+        pinned: false,
     }
 }
 

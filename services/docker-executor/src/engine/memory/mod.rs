@@ -125,7 +125,7 @@ impl MemoryEngine {
 }
 
 fn image(id: String) -> SeenImage {
-    SeenImage { id, probed: false, platform: "linux/amd64".to_owned() }
+    SeenImage { id, probed: false, platform: "linux/amd64".to_owned(), digest: None }
 }
 
 impl Engine for MemoryEngine {

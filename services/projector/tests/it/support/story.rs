@@ -173,7 +173,7 @@ impl Story {
             may_finish: *may_finish,
         };
         let services = services.iter().map(expect).collect();
-        self.became(id, seq, StackChange::HeadMoved { current: Some(version), services });
+        self.became(id, seq, StackChange::HeadMoved { current: Some(version), services, lock: None });
         self.became(id, seq, StackChange::DesiredChanged { desired: Desired::Running });
         self.done(seq, 1, 1, "1 container created");
         seq
