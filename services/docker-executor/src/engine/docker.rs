@@ -23,7 +23,7 @@ use super::gate::{Glimpse, Outcome, Until, Verdict, judge};
 use super::hooks::Fault;
 use super::known::Known;
 use super::listing::found;
-use super::observed::{Observed, Scope, State};
+use super::observed::{Observed, Scope};
 use super::{Act, Connection, Effect, Engine, NewContainer, Probed, Say, images, inspect, listing, power, programs};
 use crate::definition::identity as labels;
 
