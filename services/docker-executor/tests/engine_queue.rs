@@ -384,7 +384,8 @@ impl Installation {
 /// Makes an image with another content have this name.
 async fn moved(engine: &DockerEngine, name: &str, mark: &str) -> String {
     let docker = engine.connection().docker().await.unwrap();
-    let body = ContainerCreateBody { image: Some(support::IMAGE.to_owned()), ..ContainerCreateBody::default() };
+    let cmd = Some(vec!["true".to_owned()]);
+    let body = ContainerCreateBody { image: Some(support::IMAGE.to_owned()), cmd, ..ContainerCreateBody::default() };
     let from = docker.create_container(None::<CreateContainerOptions>, body).await.unwrap().id;
     let (repo, tag) = name.split_once(':').unwrap();
     let options =

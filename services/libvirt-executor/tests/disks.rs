@@ -162,11 +162,11 @@ async fn a_box_of_vagrant_becomes_its_disk() {
     let named = std::fs::read_dir(lab.folder().join("downloads")).map(|all| all.flatten().count());
     assert_eq!(named.unwrap_or_default(), 0, "nothing stays of what was unpacked");
 
-    let why = lab.failed("box.import", "other", lab.payload(of(br#"{"provider": "virtualbox"}"#), json!({}))).await;
+    let why = lab.refused("box.import", "other", lab.payload(of(br#"{"provider": "virtualbox"}"#), json!({}))).await;
     assert!(why.contains("it is a box for virtualbox, and one for libvirt is needed"), "{why}");
-    let why = lab.failed("box.import", "other", lab.payload(of(br#"{"disks": [{"path": "a"}, {"path": "b"}]}"#), json!({}))).await;
+    let why = lab.refused("box.import", "other", lab.payload(of(br#"{"disks": [{"path": "a"}, {"path": "b"}]}"#), json!({}))).await;
     assert!(why.contains("it has 2 disks"), "{why}");
-    let why = lab.failed("box.import", "other", lab.payload(b"no archive".to_vec(), json!({"format": "vagrant"}))).await;
+    let why = lab.refused("box.import", "other", lab.payload(b"no archive".to_vec(), json!({"format": "vagrant"}))).await;
     assert!(why.contains("this box of Vagrant cannot be used: "), "{why}");
 }
 
@@ -183,7 +183,7 @@ async fn an_image_that_names_another_file_of_the_host_is_refused() {
     let behind = made(&["-u", "-b", "/etc/shadow", "-F", "raw"]);
     let beside = made(&["-o", &format!("data_file={}", lab.folder().join("beside.raw").display())]);
     for (content, what) in [(behind, "a backing file"), (beside, "a data file beside it")] {
-        let why = lab.failed("box.import", "spy", lab.payload(content, json!({}))).await;
+        let why = lab.refused("box.import", "spy", lab.payload(content, json!({}))).await;
         assert!(why.contains(&format!("this image has {what}, which does not come with it")), "{why}");
     }
 }

@@ -197,14 +197,6 @@ impl Lab {
         }
     }
 
-    /// The reason for which a command fails.
-    pub async fn failed(&self, kind: &str, target: &str, payload: Value) -> String {
-        match self.run(kind, target, payload).await {
-            (_, Change::Failed { failure }) => failure.message,
-            (seq, other) => panic!("{kind} {target} ended as {other:?}; steps: {:#?}", self.steps(seq).await),
-        }
-    }
-
     /// Makes a machine and applies its first version.
     pub async fn machine_of(&self, name: &str, definition: Value) -> MachineId {
         let (seq, made) = self.run("machine.create", name, definition).await;

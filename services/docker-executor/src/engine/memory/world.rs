@@ -116,6 +116,11 @@ impl World {
         Effect::made(id)
     }
 
+    /// An image, by a name or by its id.
+    fn known(&self, name: &str) -> Option<&SeenImage> {
+        self.images.get(name).or_else(|| self.images.values().find(|image| image.id == name))
+    }
+
     fn remove_network(&mut self, name: &str) -> Result<Effect, EngineError> {
         if self.containers.iter().any(|one| one.state.is_up() && one.networks.iter().any(|network| network == name)) {
             return Err(EngineError::of_answer(403, &format!("error while removing network: network {name} has active endpoints")));
@@ -136,7 +141,7 @@ impl World {
             return Err(EngineError::of_answer(409, &message));
         }
         let reference = new.body.image.clone().unwrap_or_default();
-        let Some(image) = self.images.get(&reference) else {
+        let Some(image) = self.known(&reference) else {
             return Err(EngineError::of_answer(404, &format!("No such image: {reference}")));
         };
         let mut known = label.get(labels::FACTS).and_then(|text| Facts::from_label(text)).unwrap_or_default();
@@ -305,7 +310,7 @@ impl World {
             containers,
             networks: networks.map(|(name, label)| (name.clone(), network(scope, label))).collect(),
             volumes: volumes.map(|(name, label)| (name.clone(), SeenVolume::of(&scope.identity, label))).collect(),
-            images: scope.images.iter().filter_map(|name| Some((name.clone(), self.images.get(name)?.clone()))).collect(),
+            images: scope.images.iter().filter_map(|name| Some((name.clone(), self.known(name)?.clone()))).collect(),
             others: others.into_iter().map(other).collect(),
             programs: Vec::new(),
         }
