@@ -107,22 +107,26 @@ pub(crate) async fn tell(path: &str, body: &impl Serialize) -> Result<(), Fault>
 
 /// Sends a part of a file, and where it belongs in it.
 pub(crate) async fn put<T: DeserializeOwned>(path: &str, range: Option<&str>, bytes: &JsValue) -> Result<T, Fault> {
-    let headers: Vec<_> = range.map(|range| ("Content-Range", range.to_owned())).into_iter().collect();
-    read(&with_body("PUT", path, bytes, "application/octet-stream", headers).await?)
+    let init = RequestInit::new();
+    init.set_method("PUT");
+    init.set_body(bytes);
+    let headers = web_sys::Headers::new().map_err(|_| Fault::Unreachable("no headers".into()))?;
+    let all = [("Content-Type", "application/octet-stream"), ("X-Orrery-CSRF", "1")];
+    for (name, value) in all.into_iter().chain(range.map(|range| ("Content-Range", range))) {
+        let _ = headers.set(name, value);
+    }
+    init.set_headers(&headers);
+    read(&call(&api(path), &init).await?)
 }
 
 async fn send(path: &str, body: &JsValue, kind: &str, version: Option<u32>) -> Result<Vec<u8>, Fault> {
-    let headers = version.map(|version| ("If-Match", format!("\"{version}\""))).into_iter().collect();
-    with_body("POST", path, body, kind, headers).await
-}
-
-async fn with_body(method: &str, path: &str, body: &JsValue, kind: &str, more: Vec<(&str, String)>) -> Result<Vec<u8>, Fault> {
     let init = RequestInit::new();
-    init.set_method(method);
+    init.set_method("POST");
     init.set_body(body);
     let headers = web_sys::Headers::new().map_err(|_| Fault::Unreachable("no headers".into()))?;
-    let all = [("Content-Type", kind.to_owned()), ("X-Orrery-CSRF", "1".to_owned())];
-    for (name, value) in all.into_iter().chain(more) {
+    let mut all = vec![("Content-Type", kind.to_owned()), ("X-Orrery-CSRF", "1".to_owned())];
+    all.extend(version.map(|version| ("If-Match", format!("\"{version}\""))));
+    for (name, value) in all {
         let _ = headers.set(name, &value);
     }
     init.set_headers(&headers);

@@ -372,7 +372,10 @@ async fn replicas_are_replaced_one_after_the_other_with_the_pause_that_is_asked_
     apply(&engine, &Memory::new(Script::Smooth), &three(&next(&first), "2"), 1).await.unwrap();
     let took = began.elapsed();
     assert!(took >= Duration::from_secs(2 * 60 + 3 * 5) && took < Duration::from_secs(2 * 60 + 3 * 5 + 2), "{took:?}");
-    let changes: Vec<String> =
-        engine.acts()[acts..].iter().filter(|act| act.contains(".stop") || act.contains(".start")).map(|act| act[..14].to_owned()).collect();
+    let changes: Vec<String> = engine.acts()[acts..]
+        .iter()
+        .filter(|act| act.contains(".stop") || act.contains(".start"))
+        .map(|act| act[..14].to_owned())
+        .collect();
     assert_eq!(changes, ["container.stop", "container.star"].repeat(3), "each has passed before the next one stops");
 }

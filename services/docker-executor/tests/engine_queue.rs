@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use async_nats::jetstream;
 use bollard::models::{ContainerConfig, ContainerCreateBody};
-use bollard::query_parameters::{CommitContainerOptions, CreateContainerOptions, ListContainersOptions, RemoveContainerOptions, RemoveImageOptions};
+use bollard::query_parameters::{
+    CommitContainerOptions, CreateContainerOptions, ListContainersOptions, RemoveContainerOptions, RemoveImageOptions,
+};
 use orrery_contracts::rpc::{Answer, LogsQuestion, PlanAnswer, PlanQuestion, PlanTarget, StreamFrame};
 use orrery_contracts::{
     BundleLimits, Change, ContainerObservation, Engine, PolicyEntry, Role, StackChange, StackEvent, StackHead, StackId, TransitionMessage,

@@ -90,7 +90,8 @@ async fn no_death_keeps_a_hook_from_running() {
             resumed.unwrap_or_else(|error| panic!("{:?}: {error}", script(at)));
             let hooks = hooks_of(&engine);
             let warm = hooks.iter().filter(|hook| *hook == "post_start warm 2").count();
-            let open_start = died.steps().iter().any(|step| step.action == "container.start" && step.state == orrery_queue::StepState::Open);
+            let open_start =
+                died.steps().iter().any(|step| step.action == "container.start" && step.state == orrery_queue::StepState::Open);
             let after_its_effect = open_start && matches!(script(at), Script::DieAfter(_));
             assert_eq!(warm, if after_its_effect { 2 } else { 1 }, "{:?}: {hooks:?}", script(at));
             assert!(hooks.contains(&"pre_stop drain".to_owned()), "{:?}: {hooks:?}", script(at));
@@ -116,7 +117,9 @@ async fn file(engine: &DockerEngine, desired: &Desired, path: &str) -> String {
     let docker = engine.connection().docker().await.unwrap();
     let order = CreateExecOptions { attach_stdout: Some(true), cmd: Some(vec!["cat", path]), ..CreateExecOptions::default() };
     let exec = docker.create_exec(&id, order).await.unwrap().id;
-    let bollard::exec::StartExecResults::Attached { output, .. } = docker.start_exec(&exec, None).await.unwrap() else { panic!("detached") };
+    let bollard::exec::StartExecResults::Attached { output, .. } = docker.start_exec(&exec, None).await.unwrap() else {
+        panic!("detached")
+    };
     let parts: Vec<_> = output.collect().await;
     parts.into_iter().map(|part| String::from_utf8_lossy(&part.unwrap().into_bytes()).into_owned()).collect()
 }
@@ -165,11 +168,17 @@ volumes: {{kept: {{}}}}
 
     let failing = compiled(
         &next(&next(&identity)),
-        &format!("services:\n  web:\n    image: {IMAGE}\n    command: [sleep, \"1000\"]\n    stop_grace_period: 0s\n    post_start: [{{command: [sh, -c, \"echo oh dear; exit 4\"]}}]\n"),
+        &format!(
+            "services:\n  web:\n    image: {IMAGE}\n    command: [sleep, \"1000\"]\n    stop_grace_period: 0s\n    post_start: [{{command: [sh, -c, \"echo oh dear; exit 4\"]}}]\n"
+        ),
     );
     let ledger = Memory::new(Script::Smooth);
     let Err(RunError::Failed(failure)) = apply(&engine, &ledger, &failing, 2).await else { panic!("it should fail") };
     assert_eq!(failure.code, "hook_failed");
-    assert!(failure.message.contains("ended with exit code 4") && failure.message.contains("What ran before runs again."), "{}", failure.message);
+    assert!(
+        failure.message.contains("ended with exit code 4") && failure.message.contains("What ran before runs again."),
+        "{}",
+        failure.message
+    );
     assert!(ledger.logs().iter().any(|log| String::from_utf8_lossy(log).contains("oh dear")), "its output is kept");
 }

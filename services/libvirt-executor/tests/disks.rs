@@ -154,7 +154,9 @@ async fn a_box_of_vagrant_becomes_its_disk() {
     let lab = Lab::start().await;
     let image = sector::qcow2(lab.folder());
     let metadata = br#"{"provider": "libvirt", "format": "qcow2", "virtual_size": 1}"#;
-    let of = |metadata: &[u8]| archive(lab.folder(), &[("metadata.json", metadata), ("Vagrantfile", b"Vagrant.configure(2)"), ("box.img", &image)]);
+    let of = |metadata: &[u8]| {
+        archive(lab.folder(), &[("metadata.json", metadata), ("Vagrantfile", b"Vagrant.configure(2)"), ("box.img", &image)])
+    };
     // What it is, is found out.
     let imported = lab.import("vagrant", of(metadata), json!({})).await;
     assert_eq!(imported, format!("box vagrant imported: qcow2, {} bytes", image.len()));
@@ -176,7 +178,8 @@ async fn an_image_that_names_another_file_of_the_host_is_refused() {
     let lab = Lab::start().await;
     let image = lab.folder().join("behind.qcow2");
     let made = |arguments: &[&str]| {
-        let made = std::process::Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).args(arguments).arg(&image).arg("1M").status();
+        let made =
+            std::process::Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).args(arguments).arg(&image).arg("1M").status();
         assert!(made.unwrap().success());
         std::fs::read(&image).unwrap()
     };

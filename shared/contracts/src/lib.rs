@@ -35,7 +35,9 @@ pub use event::{
     CancelRequest, Change, Failure, ProgressLine, ProgressMessage, StackChange, StackEvent, StepEntry, StepMessage, StepOutcome,
     TransitionMessage,
 };
-pub use heads::{BoxHead, Desired, ImageLock, Installation, LockOf, LockedImage, MachineHead, QueueMark, StackHead, VersionRecord, Versioned};
+pub use heads::{
+    BoxHead, Desired, ImageLock, Installation, LockOf, LockedImage, MachineHead, QueueMark, StackHead, VersionRecord, Versioned,
+};
 pub use ids::{CommandId, Digest, InvalidName, MachineId, Name, StackId};
 pub use machine::{
     BoxObservation, DomainState, MachineChange, MachineEvent, MachineFacts, MachineKind, MachineObservation, MachineStatus, MachineSummary,

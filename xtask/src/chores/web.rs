@@ -77,13 +77,15 @@ pub(crate) fn build() -> Result<PathBuf> {
 }
 
 /// What a browser fetches before it shows anything, compressed as gzip does. What the first screen does not need comes in
-/// the background, the editor and the checker when they are first needed, the examples when they are looked at.
+/// the background, editor, checker, terminal and screen when they are first needed, the examples when they are looked at.
 fn first_load(out: &Path) -> Result<u64> {
     let mut bytes = fs::metadata(out.join("index.html.gz"))?.len();
     for entry in fs::read_dir(out.join("assets"))? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let later = ["split_later", "editor", "checker", "orrery-checker", "examples", "icon"].iter().any(|part| name.starts_with(part));
+        let later = ["split_later", "editor", "checker", "orrery-checker", "examples", "icon", "screen", "terminal"]
+            .iter()
+            .any(|part| name.starts_with(part));
         if !later && (name.ends_with(".gz") || name.ends_with(".woff2")) {
             bytes += entry.metadata()?.len();
         }

@@ -25,7 +25,9 @@ impl<E: Engine> DockerExecutor<E> {
         };
         match lock.and_then(|bytes| serde_json::from_slice::<ImageLock>(&bytes).ok()) {
             Some(lock) => desired.keep_to(&lock),
-            None => desired.notes.push(PlanNote::note(format!("which images version {version} ran with is not known: they are what their names mean now"))),
+            None => desired
+                .notes
+                .push(PlanNote::note(format!("which images version {version} ran with is not known: they are what their names mean now"))),
         }
         Ok(())
     }

@@ -11,9 +11,9 @@ use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions, 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use orrery_contracts::PublishedPort;
 
-use super::{images, inspect};
 use super::known::Known;
 use super::observed::{Observed, Other, Scope, Seen, SeenImage, SeenNetwork, SeenVolume};
+use super::{images, inspect};
 use crate::definition::Facts;
 use crate::definition::identity::{self as labels, Labels};
 
@@ -22,8 +22,12 @@ const AT_ONCE: usize = 8;
 
 pub(super) async fn look(docker: &Docker, scope: &Scope, known: &Known) -> Result<Observed, Error> {
     let options = ListContainersOptions { all: true, ..ListContainersOptions::default() };
-    let (containers, networks, volumes, images) =
-        futures::try_join!(docker.list_containers(Some(options)), networks(docker, scope), volumes(docker, scope), all_images(docker, scope))?;
+    let (containers, networks, volumes, images) = futures::try_join!(
+        docker.list_containers(Some(options)),
+        networks(docker, scope),
+        volumes(docker, scope),
+        all_images(docker, scope)
+    )?;
     let is_ours = |summary: &ContainerSummary| summary.labels.as_ref().is_some_and(|labels| scope.identity.owns(labels));
     let (ours, others): (Vec<_>, Vec<_>) = containers.into_iter().partition(is_ours);
     let listed = ours.into_iter().filter_map(inspect::listed);

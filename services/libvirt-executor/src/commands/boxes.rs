@@ -223,7 +223,8 @@ fn is_what_was_said(file: &Path, said: BoxFormat, found: BoxFormat) -> Result<()
     match other.filter(|_| matches!(said, BoxFormat::Qcow2 | BoxFormat::Raw)) {
         None => Ok(()),
         Some(other) => {
-            let message = format!("this image has {other}, which does not come with it: make one of the whole by `qemu-img convert -O qcow2`");
+            let message =
+                format!("this image has {other}, which does not come with it: make one of the whole by `qemu-img convert -O qcow2`");
             Err(StepFailure::new("format", message))
         }
     }

@@ -125,7 +125,9 @@ fn hooks(service: &Cursor<'_>, key: &str, problems: &mut Vec<Problem>) -> Vec<Ho
     let mut hook = |hook: &Cursor<'_>| {
         let command = hook.command("command").unwrap_or_default();
         if command.is_empty() {
-            problems.push(Problem::refused(&hook.place(), "this hook has no command to run").hint("Write command: with a program and its words."));
+            problems.push(
+                Problem::refused(&hook.place(), "this hook has no command to run").hint("Write command: with a program and its words."),
+            );
         }
         Hook {
             place: hook.place(),

@@ -39,12 +39,7 @@ pub static DIFFERENCES: &[Difference] = &[
         "refusal with what to do instead",
         "Nothing is ignored in silence.",
     ),
-    row(
-        "`pre_stop` that fails",
-        "the container is not stopped",
-        "told in the step, and the stop goes on",
-        "What has to stop must stop.",
-    ),
+    row("`pre_stop` that fails", "the container is not stopped", "told in the step, and the stop goes on", "What has to stop must stop."),
     row(
         "`post_start` broken off by the end of the process that runs it",
         "never runs to its end",

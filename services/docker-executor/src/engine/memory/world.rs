@@ -212,7 +212,11 @@ impl World {
             let said = hook.command.join(" ");
             self.acts.push(format!("{} {said}", moment.key()));
             if said == "fails" {
-                return Err(EngineError::new(Class::Refuse, "hook_failed", format!("the {} hook `{said}` ended with exit code 1", moment.key())));
+                return Err(EngineError::new(
+                    Class::Refuse,
+                    "hook_failed",
+                    format!("the {} hook `{said}` ended with exit code 1", moment.key()),
+                ));
             }
         }
         Ok(())
