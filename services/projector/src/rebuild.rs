@@ -61,20 +61,20 @@ pub async fn rebuild(database_url: &str, broker: &Broker) -> Result<Rebuilt, Reb
     let source = Source::new(broker.jetstream().clone());
     let mut at = begin(&mut db, &source).await?;
     let mut copies = 0_u64;
-    for stream in Stream::KEPT {
-        copies = copies.saturating_add(from_copies(&mut db, &mut at, stream).await?);
+    for (stream, last) in copied(&mut db).await? {
+        copies = copies.saturating_add(from_copies(&mut db, &mut at, stream, last).await?);
     }
     let mut tx = db.begin().await?;
     feed::lock(&mut tx).await?;
     let mut messages = 0_u64;
-    for stream in Stream::KEPT {
-        copies = copies.saturating_add(from_copies(&mut tx, &mut at, stream).await?);
+    for (stream, last) in copied(&mut tx).await? {
+        copies = copies.saturating_add(from_copies(&mut tx, &mut at, stream, last).await?);
     }
     // Nobody appends copies from here on: their chains end here.
     let mut at = Position::read(&mut tx, at.installation).await?;
     marks::check(&mut tx, &source, &mut at).await?;
-    for stream in Stream::KEPT {
-        messages = messages.saturating_add(from_broker(&mut tx, &source, &mut at, stream).await?);
+    for (stream, last) in stored(&source).await? {
+        messages = messages.saturating_add(from_broker(&mut tx, &source, &mut at, stream, last).await?);
     }
     let observations = observe(&mut tx, &source, &mut at).await?;
     swap::swap(&mut tx).await?;
@@ -92,10 +92,32 @@ async fn begin(db: &mut PgConnection, source: &Source) -> Result<Position, Proje
     Position::read(db, installation).await
 }
 
-async fn from_copies(db: &mut PgConnection, at: &mut Position, stream: Stream) -> Result<u64, ProjectError> {
+/// Up to where the copies of each stream are read, in the order in which they are. The projector appends to them meanwhile, and an
+/// event lies behind its command: the end of COMMANDS is looked for last, so that no event is read whose command is not.
+async fn copied(db: &mut PgConnection) -> Result<Vec<(Stream, u64)>, ProjectError> {
+    let mut ends = Vec::new();
+    for stream in Stream::KEPT.into_iter().rev() {
+        ends.push((stream, raw::mark(db, stream).await?.map_or(0, |mark| mark.seq)));
+    }
+    ends.reverse();
+    Ok(ends)
+}
+
+/// The same of what the broker has.
+async fn stored(source: &Source) -> Result<Vec<(Stream, u64)>, ProjectError> {
+    let mut ends = Vec::new();
+    for stream in Stream::KEPT.into_iter().rev() {
+        ends.push((stream, source.ends(stream).await?.last));
+    }
+    ends.reverse();
+    Ok(ends)
+}
+
+async fn from_copies(db: &mut PgConnection, at: &mut Position, stream: Stream, last: u64) -> Result<u64, ProjectError> {
     let mut taken = 0_u64;
     loop {
-        let messages = raw::after(db, stream, at.of(stream).reached, ingest::COPIES).await?;
+        let mut messages = raw::after(db, stream, at.of(stream).reached, ingest::COPIES).await?;
+        messages.retain(|message| message.seq <= last);
         if messages.is_empty() {
             return Ok(taken);
         }
@@ -104,9 +126,8 @@ async fn from_copies(db: &mut PgConnection, at: &mut Position, stream: Stream) -
     }
 }
 
-/// What the stream has beyond the copies, up to its present end.
-async fn from_broker(db: &mut PgConnection, source: &Source, at: &mut Position, stream: Stream) -> Result<u64, ProjectError> {
-    let last = source.ends(stream).await?.last;
+/// What the stream has beyond the copies, up to this number.
+async fn from_broker(db: &mut PgConnection, source: &Source, at: &mut Position, stream: Stream, last: u64) -> Result<u64, ProjectError> {
     let next = at.of(stream).next;
     if next > last {
         return Ok(0);

@@ -1,14 +1,23 @@
 //! The projector between a real broker and a real database, with crashes of each.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use orrery_projector::session::{BROKER, DATABASE, STREAM_REGRESSED};
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 
 use crate::replay::long_story;
-use crate::support::live::Live;
+use crate::support::live::{Live, PATIENCE, Speaker};
 use crate::support::{Database, Story};
+
+/// How many batches are cut in the middle.
+const CUTS: i64 = 4;
+/// Between two looks for a batch to cut.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
+/// How many rebuilds there are beside a projector that writes.
+const REBUILDS: u32 = 5;
 
 /// The rows without the times that the broker gave, and without observations' offset.
 async fn rows(db: &Database) -> Result<String> {
@@ -113,6 +122,70 @@ async fn a_projector_that_is_killed_again_and_again_ends_with_the_same_rows() ->
     let copies = live.db.rows("SELECT stream, count(*) AS n, max(seq) AS last FROM raw.messages GROUP BY stream").await?;
     assert!(copies.iter().all(|row| row["n"] == row["last"]), "{copies:?}");
     Ok(())
+}
+
+/// Says a story, and more and more of it until it is enough.
+async fn say_on(speaker: &Speaker, story: &mut Story, enough: &Cell<bool>) -> Result<()> {
+    speaker.say(&story.said).await?;
+    while !enough.get() {
+        let said = story.said.len();
+        story.made(&format!("more-{said}"));
+        speaker.say(&story.said[said..]).await?;
+    }
+    Ok(())
+}
+
+/// Ends every connection of the projector that has written something and not committed it; how many these were.
+async fn cut(postgres: &mut PgConnection) -> Result<i64> {
+    let query = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+                 WHERE usename = 'orrery_projector' AND backend_xid IS NOT NULL";
+    Ok(sqlx::query_scalar(query).fetch_one(postgres).await?)
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_in_the_middle_of_a_batch_loses_and_doubles_nothing() -> Result<()> {
+    let live = Live::new().await?;
+    let mut story = long_story(live.story().await?);
+    let (projector, speaker) = (live.projector().await?, live.speaker().await?);
+    let mut postgres = live.db.as_role("postgres").await?;
+    let enough = Cell::new(false);
+    let cutting = async {
+        let mut cuts = 0;
+        while cuts < CUTS {
+            cuts += cut(&mut postgres).await?;
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        enough.set(true);
+        anyhow::Ok(())
+    };
+    let both = async { tokio::try_join!(cutting, say_on(&speaker, &mut story, &enough)) };
+    tokio::time::timeout(PATIENCE, both).await.context("no batch was found in the middle")??;
+    live.contains(&story).await?;
+    projector.until_ready().await?;
+    assert_eq!(rows(&live.db).await?, told(&story).await?);
+    assert_eq!(live.db.rows("SELECT 1 FROM raw.messages").await?.len(), story.said.len());
+    projector.stop().await
+}
+
+#[tokio::test]
+async fn a_rebuild_beside_a_projector_that_writes_gives_the_same_rows() -> Result<()> {
+    let live = Live::new().await?;
+    let mut story = long_story(live.story().await?);
+    let (projector, speaker) = (live.projector().await?, live.speaker().await?);
+    let enough = Cell::new(false);
+    let rebuilding = async {
+        for _ in 0..REBUILDS {
+            live.rebuild().await?;
+        }
+        enough.set(true);
+        anyhow::Ok(())
+    };
+    tokio::try_join!(rebuilding, say_on(&speaker, &mut story, &enough))?;
+    live.contains(&story).await?;
+    projector.until_ready().await?;
+    assert_eq!(rows(&live.db).await?, told(&story).await?);
+    assert_eq!(live.db.rows("SELECT 1 FROM raw.messages").await?.len(), story.said.len());
+    projector.stop().await
 }
 
 #[tokio::test]
