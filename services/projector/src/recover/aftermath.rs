@@ -1,7 +1,7 @@
 //! What follows from a loss: commands whose end nobody knows are ended, and heads and bundles are written again from what
 //! the streams say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_nats::HeaderMap;
 use orrery_contracts::Bundle;
@@ -9,15 +9,15 @@ use orrery_contracts::command::{Action, BundleSource, CommandMessage};
 use orrery_contracts::heads::Desired;
 use orrery_contracts::subjects::{self, EventSubject};
 use orrery_contracts::{
-    Change, CommandState, Digest, MachineChange, MachineEvent, MachineHead, MachineId, StackChange, StackEvent, StackHead, StackId, Time,
-    TransitionMessage, VersionRecord, Versioned,
+    Change, CommandState, Digest, MachineChange, MachineEvent, MachineHead, MachineId, StackChange, StackEvent, StackHead, StackId, Status,
+    StepEntry, StepMessage, StepOutcome, Time, TransitionMessage, VersionRecord, Versioned,
 };
 use orrery_queue::definitions::Head;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{RESTORED, RecoverError, Recovery, away};
-use crate::message::Stream;
+use crate::message::{Message, Stream};
 
 /// Who a recovery is, in the events that it writes.
 const BY: &str = "recovery";
@@ -27,6 +27,30 @@ const BY: &str = "recovery";
 pub(super) struct Standing {
     state: CommandState,
     last: u64,
+    /// Its steps that were begun and have not ended.
+    open: BTreeSet<u32>,
+}
+
+impl Standing {
+    fn transition(&mut self, event: &Message) {
+        self.last = event.seq;
+        let Ok(message) = serde_json::from_slice::<TransitionMessage>(&event.body) else { return };
+        if let Ok(state) = self.state.clone().apply(&message) {
+            self.state = state;
+            if message.change.status() == Status::Pending {
+                self.open.clear();
+            }
+        }
+    }
+
+    fn step(&mut self, event: &Message) {
+        let Ok(StepMessage { n, entry, .. }) = serde_json::from_slice(&event.body) else { return };
+        match entry {
+            StepEntry::Started { .. } => drop(self.open.insert(n)),
+            StepEntry::Ended { .. } => drop(self.open.remove(&n)),
+            StepEntry::Opened { .. } | StepEntry::Planned { .. } | StepEntry::Closed { .. } => {}
+        }
+    }
 }
 
 impl Recovery<'_> {
@@ -42,6 +66,7 @@ impl Recovery<'_> {
             let command = command?;
             let standing = standings.remove(&command.seq).unwrap_or_default();
             if !standing.state.status().has_ended() {
+                self.end_steps(command.seq, &standing).await?;
                 self.cancel(command.seq, Digest::of(&command.body), &standing).await?;
                 self.done.cancelled.push(command.seq);
             }
@@ -59,15 +84,36 @@ impl Recovery<'_> {
         let mut events = self.read(Stream::Events, ends.first, ends.last);
         while let Some(event) = events.recv().await {
             let event = event?;
-            let Some(EventSubject::Transition(seq)) = subjects::parse_event(&event.subject) else { continue };
-            let standing = standings.entry(seq).or_default();
-            standing.last = event.seq;
-            let Ok(message) = serde_json::from_slice::<TransitionMessage>(&event.body) else { continue };
-            if let Ok(state) = standing.state.clone().apply(&message) {
-                standing.state = state;
+            match subjects::parse_event(&event.subject) {
+                Some(EventSubject::Transition(seq)) => standings.entry(seq).or_default().transition(&event),
+                Some(EventSubject::Step(seq)) => standings.entry(seq).or_default().step(&event),
+                Some(EventSubject::Cancel(_) | EventSubject::Stack(_) | EventSubject::Machine(_)) | None => {}
             }
         }
         Ok(standings)
+    }
+
+    /// Ends what was begun of a command: no step stays open for ever.
+    async fn end_steps(&self, seq: u64, standing: &Standing) -> Result<(), RecoverError> {
+        for n in &standing.open {
+            let step = StepMessage {
+                event_id: Uuid::now_v7(),
+                seq,
+                attempt: standing.state.attempt(),
+                run: standing.state.run(),
+                n: *n,
+                at: Time::new(OffsetDateTime::now_utc()),
+                entry: StepEntry::Ended {
+                    outcome: StepOutcome::Failed,
+                    detail: "the broker lost messages, and nobody knows what became of it".to_owned(),
+                    output: None,
+                    log: None,
+                },
+            };
+            let body = serde_json::to_vec(&step).map_err(away)?;
+            self.broker.jetstream().publish(subjects::step(seq), body.into()).await.map_err(away)?.await.map_err(away)?;
+        }
+        Ok(())
     }
 
     async fn cancel(&self, seq: u64, command_sha256: Digest, standing: &Standing) -> Result<(), RecoverError> {
