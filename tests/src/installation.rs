@@ -31,6 +31,8 @@ pub struct Form<'a> {
     pub harmed: Option<&'a [(&'a str, &'a str)]>,
     /// The database's data is on a disk of so many megabytes.
     pub database_disk: Option<u32>,
+    /// The database waits for its disk, as a released one does; otherwise it saves the time.
+    pub database_syncs: bool,
     /// The address of another engine than the machine's.
     pub engine: Option<&'a str>,
 }
@@ -78,7 +80,7 @@ impl Installation {
             None => Engine::connect().await?,
         };
         images::busybox(engine.docker()).await?;
-        let postgres = Cluster::start_on(form.database_disk).context("start a database")?;
+        let postgres = Cluster::start_as(form.database_disk, form.database_syncs).context("start a database")?;
         let broker = Broker::provisioned().await.context("start a broker")?;
         migrate(&postgres)?;
         let port = orrery_nats::port::any()?;

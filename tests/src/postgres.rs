@@ -6,8 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, ensure};
 use orrery_nats::testing::SmallDisk;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 const ROLES: [&str; 3] = ["orrery_owner", "orrery_projector", "orrery_api"];
@@ -18,7 +21,11 @@ pub struct Cluster {
     folder: TempDir,
     programs: PathBuf,
     disk: Option<SmallDisk>,
+    syncs: bool,
 }
+
+/// How long a process that was killed may take until it is gone.
+const GONE_WITHIN: Duration = Duration::from_secs(20);
 
 impl Cluster {
     /// A new cluster with the database `orrery`, empty, owned by `orrery_owner`.
@@ -26,16 +33,16 @@ impl Cluster {
     /// # Errors
     /// When PostgreSQL is not installed or does not start.
     pub fn start() -> anyhow::Result<Self> {
-        Self::start_on(None)
+        Self::start_as(None, false)
     }
 
-    /// The same with its data on a disk of so many megabytes.
+    /// The same with its data on a disk of so many megabytes, where one is named; `syncs` says whether it waits for its disk.
     ///
     /// # Errors
     /// As above, and when this is not root.
-    pub fn start_on(megabytes: Option<u32>) -> anyhow::Result<Self> {
+    pub fn start_as(megabytes: Option<u32>, syncs: bool) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("orrery-pg-").tempdir().context("make a folder")?;
-        let mut cluster = Self { folder, programs: programs()?, disk: None };
+        let mut cluster = Self { folder, programs: programs()?, disk: None, syncs };
         let data = cluster.data();
         std::fs::create_dir(&data).context("make a folder")?;
         if let Some(megabytes) = megabytes {
@@ -94,12 +101,40 @@ impl Cluster {
         format!("postgres://{role}@localhost/orrery?host={}", self.folder.path().display())
     }
 
-    /// Ends it as a crash would: no checkpoint, no farewell to its clients.
+    /// Ends it as a crash would, by SIGKILL of each of its processes: no checkpoint, no farewell to its clients.
     ///
     /// # Errors
     /// When it does not run.
     pub fn kill(&self) -> anyhow::Result<()> {
-        self.program("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"])
+        let server = self.server()?;
+        // It makes no new process while they are counted.
+        signal(server, Signal::STOP)?;
+        let all: Vec<i32> = children(server).into_iter().chain([server]).collect();
+        for pid in &all {
+            // One of them may have come to its end by itself.
+            let _ = signal(*pid, Signal::KILL);
+        }
+        let deadline = Instant::now() + GONE_WITHIN;
+        while let Some(left) = all.iter().find(|pid| runs(**pid)) {
+            ensure!(Instant::now() < deadline, "process {left} of the database outlives SIGKILL");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // Where nobody buries it, its number is still taken, and the next one would believe its lock files.
+        let socket = self.folder.path().join(".s.PGSQL.5432").display().to_string();
+        run(self.seeing_the_disk("rm").args(["--force", &self.pid_file(), &format!("{socket}.lock"), &socket]))
+    }
+
+    /// The process id of its server: what its file says, if that is a server of this very folder.
+    fn server(&self) -> anyhow::Result<i32> {
+        let output = self.seeing_the_disk("head").args(["--lines=1", &self.pid_file()]).output().context("read its file")?;
+        let pid: i32 = String::from_utf8_lossy(&output.stdout).trim().parse().context("the database does not run")?;
+        let started = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        ensure!(started.split('\0').any(|word| word == self.data()), "process {pid} is not the database");
+        Ok(pid)
+    }
+
+    fn pid_file(&self) -> String {
+        format!("{}/postmaster.pid", self.data())
     }
 
     /// Starts it after [`Cluster::kill`]; its data is still there.
@@ -108,7 +143,8 @@ impl Cluster {
     /// When it does not start.
     pub fn start_again(&self) -> anyhow::Result<()> {
         let folder = self.folder.path().display().to_string();
-        let options = format!("-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off");
+        let fsync = if self.syncs { "on" } else { "off" };
+        let options = format!("-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync={fsync}");
         let log = format!("{folder}/log");
         self.program("pg_ctl", &["-D", &self.data(), "-l", &log, "-o", &options, "-w", "start"])
     }
@@ -140,9 +176,31 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // One that was killed already cannot be stopped again, which is as good.
-        let _ = self.kill();
+        // In order, so that no shared memory is left on the host. One that was killed already cannot be stopped again, which is as good.
+        let _ = self.program("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"]);
     }
+}
+
+fn signal(pid: i32, signal: Signal) -> anyhow::Result<()> {
+    let pid = Pid::from_raw(pid).context("no process has this number")?;
+    kill_process(pid, signal).context("signal the database")
+}
+
+/// The fields of a process in the kernel's table behind its name: state, parent, … (`proc_pid_stat(5)`).
+fn stat(pid: i32) -> Option<Vec<String>> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(text.rsplit_once(") ")?.1.split(' ').map(str::to_owned).collect())
+}
+
+/// Whether it still does something: a zombie does not.
+fn runs(pid: i32) -> bool {
+    stat(pid).is_some_and(|fields| !matches!(fields.first().map(String::as_str), Some("Z" | "X")))
+}
+
+fn children(of: i32) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| stat(*pid).is_some_and(|fields| fields.get(1) == Some(&of.to_string()))).collect()
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {

@@ -10,8 +10,11 @@ mod engine_restart;
 mod frozen;
 mod trial;
 
+use std::time::{Duration, Instant};
+
 use anyhow::Context as _;
 use orrery_tests::history::{History, Watch};
+use orrery_tests::installation::Form;
 use orrery_tests::{Installation, Service};
 use serde_json::json;
 use trial::{Draw, Trial, calm, number, table};
@@ -41,18 +44,29 @@ impl Victim {
         }
     }
 
-    async fn dies_and_comes_back(self, orrery: &mut Installation) -> anyhow::Result<()> {
+    /// Kills it and starts it again; how long it takes until it is ready, and so is everybody who needs it.
+    async fn dies_and_comes_back(self, orrery: &mut Installation) -> anyhow::Result<Duration> {
+        let died = Instant::now();
         match self {
-            Self::Service(service) => orrery.crash(service),
+            Self::Service(service) => orrery.crash(service)?,
             Self::Broker => {
                 orrery.broker.kill();
-                orrery.broker.start().await.context("the broker does not come back")
+                orrery.broker.start().await.context("the broker does not come back")?;
             }
             Self::Database => {
                 orrery.postgres.kill()?;
-                orrery.postgres.start_again()
+                orrery.postgres.start_again()?;
             }
         }
+        let needing = match self {
+            Self::Service(service) => vec![service],
+            Self::Broker => Service::ALL.to_vec(),
+            Self::Database => vec![Service::Projector, Service::Api],
+        };
+        for service in needing {
+            orrery.ready(service).await?;
+        }
+        Ok(died.elapsed())
     }
 }
 
@@ -60,7 +74,7 @@ impl Victim {
 async fn whoever_dies_whenever_an_apply_ends_well() -> anyhow::Result<()> {
     let kills = number("ORRERY_SOAK_KILLS", 2);
     let mut draw = Draw::from_environment();
-    let mut orrery = Installation::start().await?;
+    let mut orrery = Installation::start_as(Form { database_syncs: true, ..Form::default() }).await?;
     let watch = Watch::begin(&orrery.engine, &orrery.reading().await?).await?;
     let length = calm(&orrery, &watch).await?;
     println!("campaign: an unharmed apply of ten services takes {} ms; {kills} moments for each process", length.as_millis());
@@ -70,7 +84,7 @@ async fn whoever_dies_whenever_an_apply_ends_well() -> anyhow::Result<()> {
             let mut trial = Trial::begin(&orrery, victim.name()).await?;
             let moment = length.mul_f64((f64::from(n) + draw.part()) / f64::from(kills));
             trial.reach(moment).await;
-            victim.dies_and_comes_back(&mut orrery).await?;
+            trial.ready_after = Some(victim.dies_and_comes_back(&mut orrery).await?);
             trial.is_well(&orrery).await.with_context(|| format!("{} was killed {moment:?} after the POST", victim.name()))?;
             orrery.api.done(&format!("/stacks/{}/delete", trial.stack), json!({})).await?;
             trials.push(trial);

@@ -1,5 +1,6 @@
 //! One apply, what befell it, and what must be true of it afterwards.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,10 @@ pub(crate) struct Trial {
     pub(crate) published: OffsetDateTime,
     /// When it was harmed.
     pub(crate) harmed: OffsetDateTime,
+    /// How long after that who was harmed was ready again, where that is measured.
+    pub(crate) ready_after: Option<Duration>,
+    /// How many containers ran when all was well.
+    running: Cell<usize>,
 }
 
 impl Trial {
@@ -82,7 +87,8 @@ impl Trial {
         orrery.api.create(&stack, bundle).await?;
         let published = OffsetDateTime::now_utc();
         let apply = orrery.api.write(&format!("/stacks/{stack}/apply/1"), json!({})).await?;
-        Ok(Self { process: process.to_owned(), stack, seq: apply.seq, services, published, harmed: published })
+        let (process, harmed, running) = (process.to_owned(), published, Cell::default());
+        Ok(Self { process, stack, seq: apply.seq, services, published, harmed, ready_after: None, running })
     }
 
     /// Applies a change of ten services that run, so that each container has an old one beside it.
@@ -122,6 +128,7 @@ impl Trial {
         ensure!(seen.len() == self.services && running == seen.len(), "not {} running containers: {seen:#?}", self.services);
         ensure!(seen.iter().all(|seen| seen.name == format!("{}-{}-1", self.stack, seen.service)), "a temporary name is left: {seen:#?}");
         ensure!(orrery.api.plan(&self.stack, 1).await?.empty, "a second apply would not be empty");
+        self.running.set(running);
         Ok(())
     }
 }
@@ -154,17 +161,19 @@ pub(crate) async fn calm(orrery: &Installation, watch: &Watch) -> anyhow::Result
 
 /// Tells every trial of a campaign, a line each; answers how many were harmed while their command ran.
 pub(crate) fn table(campaign: &str, history: &History, trials: &[Trial]) -> usize {
-    println!("{campaign}: | process | ms after POST | command | step in hand | end | containers | resumed after |");
-    println!("{campaign}: | --- | --- | --- | --- | --- | --- | --- |");
+    println!("{campaign}: | process | ms after POST | command | step in hand | end | containers | ready after | command went on after |");
+    println!("{campaign}: | --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut running = 0;
     for trial in trials {
         let life = Life::of(history, trial.seq);
         let (status, end) = (life.status_at(trial.harmed), life.status_at(OffsetDateTime::now_utc()));
         running += usize::from(status == "RUNNING");
         let next = life.next_after(trial.harmed).map_or_else(|| "it had ended".to_owned(), |seconds| format!("{seconds:.2} s"));
-        let (after, services) = ((trial.harmed - trial.published).whole_milliseconds(), trial.services);
-        let step = life.in_hand(trial.harmed);
-        println!("{campaign}: | {} | {after} | {status} | {step} | {end} | {services} of {services} | {next} |", trial.process);
+        let ready = trial.ready_after.map_or_else(|| "–".to_owned(), |after| format!("{:.2} s", after.as_secs_f64()));
+        let (after, step) = ((trial.harmed - trial.published).whole_milliseconds(), life.in_hand(trial.harmed));
+        let Trial { process, services, .. } = trial;
+        let seen = trial.running.get();
+        println!("{campaign}: | {process} | {after} | {status} | {step} | {end} | {seen} of {services} | {ready} | {next} |");
     }
     running
 }
