@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context as _;
 use bollard::Docker;
+use bollard::exec::{CreateExecOptions, StartExecOptions};
 use bollard::query_parameters::{
     ListContainersOptions, ListImagesOptions, ListNetworksOptions, ListVolumesOptions, LogsOptions, RemoveContainerOptions,
     RemoveImageOptions, RemoveVolumeOptions,
@@ -129,6 +130,17 @@ impl Engine {
         let options = LogsOptions { stdout: true, stderr: true, tail: "all".into(), ..LogsOptions::default() };
         let lines: Vec<_> = self.docker.logs(container, Some(options)).try_collect().await?;
         Ok(lines.iter().map(ToString::to_string).collect())
+    }
+
+    /// Runs a program in a container, and does not wait for its end.
+    ///
+    /// # Errors
+    /// When the container does not run.
+    pub async fn run_in(&self, container: &str, program: &[&str]) -> anyhow::Result<()> {
+        let asked = CreateExecOptions { cmd: Some(program.to_vec()), ..CreateExecOptions::default() };
+        let exec = self.docker.create_exec(container, asked).await?;
+        self.docker.start_exec(&exec.id, Some(StartExecOptions { detach: true, ..StartExecOptions::default() })).await?;
+        Ok(())
     }
 
     /// Removes everything of a project, its volumes and images included. For the end of a test: whatever is gone already

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::api::Api;
 use crate::engine::Engine;
+use crate::history::Recovery;
 use crate::images;
 use crate::postgres::Cluster;
 use crate::publisher::Publisher;
@@ -48,6 +49,8 @@ pub struct Installation {
     pub broker: Broker,
     /// The database; tests kill it and start it again.
     pub postgres: Cluster,
+    /// When the broker was recovered.
+    pub(crate) recoveries: Vec<Recovery>,
     services: BTreeMap<Service, Process>,
     projects: Mutex<Vec<String>>,
     ended: bool,
@@ -98,7 +101,8 @@ impl Installation {
             services.insert(service, process);
         }
         let api = Api::new(&format!("http://127.0.0.1:{port}"), None)?;
-        let mut orrery = Self { api, engine, broker, postgres, services, projects: Mutex::default(), ended: false };
+        let (recoveries, projects) = (Vec::new(), Mutex::default());
+        let mut orrery = Self { api, engine, broker, postgres, recoveries, services, projects, ended: false };
         for service in Service::ALL {
             orrery.process(service).start()?;
         }

@@ -16,6 +16,7 @@ pub mod history;
 pub mod images;
 pub mod installation;
 pub mod live;
+pub mod loss;
 pub mod machines;
 pub mod memory;
 pub mod postgres;

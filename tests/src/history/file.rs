@@ -11,7 +11,7 @@ use orrery_contracts::Time;
 use orrery_queue::streams::Item;
 use serde::{Deserialize, Serialize};
 
-use super::{EngineEvent, History};
+use super::{EngineEvent, History, Recovery};
 use crate::api::Told;
 
 #[derive(Serialize, Deserialize)]
@@ -21,6 +21,7 @@ enum Line {
     Event(Stored),
     Engine(EngineEvent),
     Answer(Told),
+    Recovery(Recovery),
 }
 
 /// A message of a stream.
@@ -71,8 +72,9 @@ impl History {
         let events = self.events.iter().map(|item| Line::Event(Stored::of(item)));
         let engine = self.engine.iter().map(|event| Line::Engine(event.clone()));
         let told = self.told.iter().map(|told| Line::Answer(told.clone()));
+        let recoveries = self.recoveries.iter().map(|recovery| Line::Recovery(*recovery));
         let mut file = BufWriter::new(File::create(path).with_context(what)?);
-        for line in commands.chain(events).chain(engine).chain(told) {
+        for line in commands.chain(events).chain(engine).chain(told).chain(recoveries) {
             serde_json::to_writer(&mut file, &line).with_context(what)?;
             file.write_all(b"\n").with_context(what)?;
         }
@@ -93,6 +95,7 @@ impl History {
                 Line::Event(stored) => history.events.push(stored.item().with_context(place)?),
                 Line::Engine(event) => history.engine.push(event),
                 Line::Answer(told) => history.told.push(told),
+                Line::Recovery(recovery) => history.recoveries.push(recovery),
             }
         }
         Ok(history)

@@ -13,6 +13,7 @@ use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use futures::StreamExt as _;
 use orrery_contracts::{Time, subjects};
 use orrery_queue::streams::Item;
+use serde::{Deserialize, Serialize};
 
 use crate::api::Told;
 use crate::installation::Installation;
@@ -29,6 +30,18 @@ pub struct History {
     pub engine: Vec<EngineEvent>,
     /// What the api has said of commands.
     pub told: Vec<Told>,
+    /// When the broker was recovered, in order.
+    pub recoveries: Vec<Recovery>,
+}
+
+/// From when to when a broker was recovered. What it stored meanwhile are copies of what it had lost, at their numbers and with
+/// new times: of these a message's own time counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// From when.
+    pub began: Time,
+    /// To when.
+    pub ended: Time,
 }
 
 impl History {
@@ -37,7 +50,8 @@ impl History {
     /// # Errors
     /// When the broker or the engine does not answer.
     pub async fn of(orrery: &Installation, watch: &Watch) -> anyhow::Result<Self> {
-        Self::gather(&orrery.reading().await?, watch, orrery.api.told()).await
+        let history = Self::gather(&orrery.reading().await?, watch, orrery.api.told()).await?;
+        Ok(Self { recoveries: orrery.recoveries.clone(), ..history })
     }
 
     /// The same of an installation without an api.
@@ -47,7 +61,16 @@ impl History {
     pub async fn gather(reading: &jetstream::Context, watch: &Watch, told: Vec<Told>) -> anyhow::Result<Self> {
         // The engine first: what it made is on record before.
         let engine = watch.seen().await?;
-        Ok(Self { commands: all(reading, subjects::COMMANDS).await?, events: all(reading, subjects::EVENTS).await?, engine, told })
+        Ok(Self { engine, told, ..Self::stored(reading).await? })
+    }
+
+    /// What the broker has stored, and nothing else: for tests without an engine or an api.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn stored(reading: &jetstream::Context) -> anyhow::Result<Self> {
+        let (commands, events) = (all(reading, subjects::COMMANDS).await?, all(reading, subjects::EVENTS).await?);
+        Ok(Self { commands, events, ..Self::default() })
     }
 
     /// Writes it to a file, in the folder that `ORRERY_HISTORY_DIR` names, and holds against the promises what the file says.
@@ -60,7 +83,7 @@ impl History {
         let path = folder.unwrap_or_else(|| scratch.path().to_owned()).join(format!("{name}-{}.jsonl", uuid::Uuid::now_v7()));
         self.write(&path)?;
         let read = Self::read(&path)?;
-        let counts = |of: &Self| (of.commands.len(), of.events.len(), of.engine.len(), of.told.len());
+        let counts = |of: &Self| [of.commands.len(), of.events.len(), of.engine.len(), of.told.len(), of.recoveries.len()];
         ensure!(counts(&read) == counts(self), "{} does not hold the whole history", path.display());
         read.check()
     }

@@ -29,10 +29,16 @@ impl History {
         for item in &self.events {
             if let Some(EventSubject::Transition(seq)) = subjects::parse_event(&item.subject) {
                 let message: TransitionMessage = serde_json::from_slice(&item.body).with_context(|| format!("EVENTS, {}", item.seq))?;
-                lives.entry(seq).or_default().push((item.at, message.change.status(), message.attempt));
+                lives.entry(seq).or_default().push((self.when(item.at, message.at), message.change.status(), message.attempt));
             }
         }
         Ok(lives)
+    }
+
+    /// When something was said: by the broker's clock, or by its speaker's where a recovery has put it back.
+    fn when(&self, stored: Time, said: Time) -> Time {
+        let put_back = self.recoveries.iter().any(|recovery| recovery.began <= stored && stored <= recovery.ended);
+        if put_back { said } else { stored }
     }
 
     /// A container is created while its command runs, and once in an attempt.
@@ -92,7 +98,7 @@ mod tests {
 
     use super::*;
     use crate::api::Told;
-    use crate::history::EngineEvent;
+    use crate::history::{EngineEvent, Recovery};
 
     fn at(second: i64) -> Time {
         Time::new(time::OffsetDateTime::from_unix_timestamp(1_000_000 + second).unwrap())
@@ -124,6 +130,7 @@ mod tests {
             events: vec![transition(1, 1, 1, Change::Running { deadline_seconds: None }), transition(2, 9, 1, done)],
             engine: vec![created(5, "web-1")],
             told: vec![told(202, 0, 1, Status::Pending), told(200, 9, 10, Status::Done)],
+            recoveries: Vec::new(),
         }
     }
 
@@ -159,6 +166,17 @@ mod tests {
         broken(|history| history.told.push(told(200, 3, 4, Status::Cancelled)), "EVENTS ends with");
         broken(|history| history.commands[0].subject = "orrery.commands.api.another".into(), "202 for command 1");
         broken(|history| history.events.swap(0, 1), "goes from");
+    }
+
+    #[test]
+    fn what_a_recovery_has_put_back_was_said_when_its_speaker_said_it() {
+        let mut history = good();
+        history.events.iter_mut().for_each(|item| item.at = at(50));
+        assert!(format!("{:#}", history.check().unwrap_err()).contains("did not run then"));
+        history.recoveries.push(Recovery { began: at(49), ended: at(51) });
+        history.audited("unit").unwrap();
+        history.engine.push(created(12, "db-1"));
+        assert!(format!("{:#}", history.check().unwrap_err()).contains("did not run then"));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The end-to-end tests: each starts a whole Orrery of its own, does what people and programs do, and looks at what really
 //! happened on the engine, in the streams and in the database.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod anonymous;
 mod both_engines;
+mod broker_harmed;
 mod cancelled_gate;
 mod clock;
 mod command_line;
