@@ -207,8 +207,15 @@ fn in_the_foreground_an_interrupt_stops_everything() {
     assert_eq!(installation.states(), all("stopped"));
 }
 
-/// A request to the api, and its answer; the simplest that HTTP has, since this crate knows no client.
+/// A request to the api, and its answer.
 fn api(installation: &Installation, method: &str, path: &str, body: &Value) -> Value {
+    let (status, answer) = asks(installation, method, path, body);
+    assert!((200..300).contains(&status), "{method} {path}: {answer}");
+    answer
+}
+
+/// The same, whatever the answer is; the simplest that HTTP has, since this crate knows no client.
+fn asks(installation: &Installation, method: &str, path: &str, body: &Value) -> (u16, Value) {
     use std::io::{Read as _, Write as _};
     let token = fs::read_to_string(installation.file("admin.token")).unwrap();
     let body = if body.is_null() { String::new() } else { body.to_string() };
@@ -219,8 +226,7 @@ fn api(installation: &Installation, method: &str, path: &str, body: &Value) -> V
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, text) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.split(' ').nth(1).unwrap().starts_with('2'), "{method} {path}: {answer}");
-    serde_json::from_str(text).unwrap()
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(text).unwrap())
 }
 
 /// Makes a stack, and answers its command once that is done.
@@ -291,6 +297,41 @@ fn a_broker_with_an_old_store_is_recovered_by_one_command() {
     assert_eq!(commands.last(), Some(&(lost, "CANCELLED".to_owned())));
     assert_eq!(make(&installation, "lost"), lost + 1);
     assert!(String::from_utf8(installation.run(&["recover"]).stdout).unwrap().contains("nothing to recover"));
+}
+
+#[test]
+fn a_store_that_is_too_small_is_made_larger_by_one_command() {
+    let installation = Installation::new();
+    let with_store = |mebibytes: u64, arguments: &[&str]| {
+        let mut command = installation.command(arguments);
+        let output = command.env("ORRERY_NATS_MAX_FILE_STORE", (mebibytes << 20).to_string()).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    with_store(8, &["up", "--detach", "--no-build"]);
+    let create = |n: usize| {
+        let files = serde_json::json!({"compose.yaml": "services: {web: {image: nothing}}\n", "large.txt": "x".repeat(200_000)});
+        asks(&installation, "POST", "/stacks", &serde_json::json!({"name": format!("large-{n}"), "bundle": {"files": files}}))
+    };
+    let mut accepted = Vec::new();
+    let refused = loop {
+        match create(accepted.len()) {
+            (202, command) => accepted.push(command["seq"].as_u64().unwrap()),
+            refused => break refused,
+        }
+        assert!(accepted.len() < 20, "a fifth of eight mebibytes holds no twenty commands of this size");
+    };
+    assert_eq!((refused.0, &refused.1["code"]), (507, &Value::from("storage_full")), "{}", refused.1);
+    assert!(accepted.len() > 5, "only {accepted:?} had been accepted");
+
+    with_store(64, &["restart", "nats"]);
+    assert_eq!(installation.states(), all("ready"));
+    // The api looks how full the stream is every two seconds.
+    eventually(|| create(accepted.len()).0 == 202);
+    let made = make(&installation, "at-last");
+    let (stacks, commands) = everything(&installation);
+    assert_eq!(stacks.len(), accepted.len() + 2);
+    assert!(commands.iter().all(|(_, status)| status == "DONE"), "{commands:?}");
+    assert_eq!(Some(made), accepted.last().map(|last| last + 2), "who was refused has no number");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use clap::Args;
 use super::lock::Lock;
 use super::members::Member;
 use super::record::Record;
-use super::{database, down, start};
+use super::{broker, database, down, start};
 use crate::folders::Data;
 use crate::say;
 use crate::tools::{self, Tools};
@@ -46,6 +46,10 @@ impl Restart {
         start::member(&data, &mut record, &tools, &built, member)
             .with_context(|| format!("{} could not be started again", member.name()))?;
         start::wait(&data, &record, &[member])?;
+        if member == Member::Nats {
+            // Their sizes follow the broker's.
+            broker::provision(&data, &record, &built.program("orrery-nats"))?;
+        }
         if member == Member::Projector {
             database::migrate(&data, &built.program("orrery-projector"))?;
         }

@@ -13,6 +13,7 @@ mod page;
 mod publishers;
 mod questions;
 mod races;
+mod room;
 mod stacks;
 mod support;
 mod uploads;
