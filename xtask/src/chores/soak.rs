@@ -38,7 +38,7 @@ struct Sweep {
     settings: &'static [(&'static str, &'static str)],
 }
 
-const SWEEPS: [Sweep; 11] = [
+const SWEEPS: [Sweep; 12] = [
     Sweep {
         name: "histories",
         what: "Simulated histories of two executors of an engine in memory: kills, freezes, cuts, lost answers, rivals. A hundred million steps.",
@@ -104,6 +104,13 @@ const SWEEPS: [Sweep; 11] = [
         package: "orrery-tests",
         test: "many_readers_half_of_them_deaf",
         settings: &[("ORRERY_SOAK_READERS", "1000")],
+    },
+    Sweep {
+        name: "database",
+        what: "PostgreSQL away for ten minutes, with publishers at work meanwhile.",
+        package: "orrery-tests",
+        test: "without_the_database_publishers_go_on",
+        settings: &[("ORRERY_SOAK_AWAY_SECONDS", "600")],
     },
     Sweep {
         name: "frozen",
