@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use orrery_tests::bundles::compose;
+use orrery_tests::history::{History, Watch};
 use orrery_tests::live::Live;
 use orrery_tests::memory::resident;
 use orrery_tests::{Installation, Service, eventually};
@@ -108,6 +109,7 @@ async fn listens(live: &mut Live, wanted: &BTreeSet<u64>, mut heard: BTreeSet<u6
 async fn many_readers_half_of_them_deaf_cost_little_and_miss_nothing() -> anyhow::Result<()> {
     let (many, changes) = (setting("ORRERY_SOAK_READERS", 40), setting("ORRERY_SOAK_CHANGES", 120));
     let orrery = Installation::start().await?;
+    let watch = Watch::begin(&orrery.engine, &orrery.reading().await?).await?;
     let api = orrery.pid(Service::Api).context("the api does not run")?;
     let before = resident(api)?;
     let mut listeners = Vec::new();
@@ -153,5 +155,6 @@ async fn many_readers_half_of_them_deaf_cost_little_and_miss_nothing() -> anyhow
         listens(&mut live, &wanted, heard).await?;
     }
     println!("readers: they came back and missed nothing, after {:.1} s", begun.elapsed().as_secs_f64());
+    History::of(&orrery, &watch).await?.audited("readers")?;
     orrery.end().await
 }

@@ -7,6 +7,7 @@ use anyhow::ensure;
 use orrery_contracts::rest::Command;
 use orrery_contracts::{Bundle, Status};
 use orrery_tests::bundles::compose;
+use orrery_tests::history::{History, Watch};
 use orrery_tests::wait::until_equal;
 use orrery_tests::{Installation, Service};
 use serde_json::json;
@@ -57,6 +58,7 @@ async fn all_is_well(orrery: &Installation, name: &str, apply: &Command) -> anyh
 #[tokio::test]
 async fn an_apply_survives_the_end_of_the_executor_the_broker_and_the_projector_together() -> anyhow::Result<()> {
     let mut orrery = Installation::start().await?;
+    let watch = Watch::begin(&orrery.engine, &orrery.reading().await?).await?;
     let name = orrery.name("crash");
     orrery.api.create(&name, &ten_services()).await?;
     let apply = orrery.api.write(&format!("/stacks/{name}/apply/1"), json!({})).await?;
@@ -74,12 +76,14 @@ async fn an_apply_survives_the_end_of_the_executor_the_broker_and_the_projector_
     all_is_well(&orrery, &name, &apply).await?;
     let command = orrery.api.settled(&apply.id).await?;
     ensure!(command.run >= 2, "the second run is not on record: {}", command.run);
+    History::of(&orrery, &watch).await?.audited("crash")?;
     orrery.end().await
 }
 
 #[tokio::test]
 async fn an_apply_survives_each_of_them_one_after_the_other() -> anyhow::Result<()> {
     let mut orrery = Installation::start().await?;
+    let watch = Watch::begin(&orrery.engine, &orrery.reading().await?).await?;
     let name = orrery.name("crash");
     orrery.api.create(&name, &ten_services()).await?;
     let apply = orrery.api.write(&format!("/stacks/{name}/apply/1"), json!({})).await?;
@@ -94,12 +98,14 @@ async fn an_apply_survives_each_of_them_one_after_the_other() -> anyhow::Result<
     orrery.crash(Service::Api)?;
     orrery.ready(Service::Api).await?;
     all_is_well(&orrery, &name, &apply).await?;
+    History::of(&orrery, &watch).await?.audited("crash")?;
     orrery.end().await
 }
 
 #[tokio::test]
 async fn a_replacement_that_is_killed_in_the_middle_leaves_no_temporary_container() -> anyhow::Result<()> {
     let mut orrery = Installation::start().await?;
+    let watch = Watch::begin(&orrery.engine, &orrery.reading().await?).await?;
     let name = orrery.name("crash");
     orrery.api.create(&name, &ten_services()).await?;
     orrery.api.apply(&name, 1).await?;
@@ -121,5 +127,6 @@ async fn a_replacement_that_is_killed_in_the_middle_leaves_no_temporary_containe
     ensure!(seen.len() == 10, "{seen:#?}");
     ensure!(seen.iter().all(|seen| !before.contains(&seen.id) && seen.name == format!("{name}-{}-1", seen.service)), "{seen:#?}");
     ensure!(orrery.api.plan(&name, 2).await?.empty);
+    History::of(&orrery, &watch).await?.audited("crash")?;
     orrery.end().await
 }

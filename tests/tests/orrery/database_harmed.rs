@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use orrery_contracts::{StackStatus, Status};
+use orrery_tests::history::{History, Watch};
 use orrery_tests::installation::Form;
 use orrery_tests::live::Live;
 use orrery_tests::publisher::Publisher;
@@ -35,7 +36,7 @@ async fn runs(orrery: &Installation, name: &str) -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_full_disk_of_the_database_stops_no_command_and_free_again_it_has_everything() -> anyhow::Result<()> {
     let mut orrery = Installation::start_as(Form { database_disk: Some(256), ..Form::default() }).await?;
-    let ci = orrery.ci().await?;
+    let (watch, ci) = (Watch::begin(&orrery.engine, &orrery.reading().await?).await?, orrery.ci().await?);
     let (before, during) = (orrery.name("before"), orrery.name("during"));
     made_by_publisher(&ci, &before, free_port(), "before").await?;
     runs(&orrery, &before).await?;
@@ -59,13 +60,14 @@ async fn a_full_disk_of_the_database_stops_no_command_and_free_again_it_has_ever
     runs(&orrery, &during).await?;
     the_database_has_every_message(&orrery).await?;
     a_rebuild_changes_nothing(&mut orrery).await?;
+    History::of(&orrery, &watch).await?.audited("database-harmed")?;
     orrery.end().await
 }
 
 #[tokio::test]
 async fn an_older_copy_of_the_database_catches_up() -> anyhow::Result<()> {
     let mut orrery = Installation::start().await?;
-    let ci = orrery.ci().await?;
+    let (watch, ci) = (Watch::begin(&orrery.engine, &orrery.reading().await?).await?, orrery.ci().await?);
     let (before, after) = (orrery.name("before"), orrery.name("after"));
     made_by_publisher(&ci, &before, free_port(), "before").await?;
     runs(&orrery, &before).await?;
@@ -92,5 +94,6 @@ async fn an_older_copy_of_the_database_catches_up() -> anyhow::Result<()> {
     let stopped = orrery.api.done(&format!("/stacks/{after}/stop"), json!({})).await?;
     ensure!(stopped.status == Status::Done);
     a_rebuild_changes_nothing(&mut orrery).await?;
+    History::of(&orrery, &watch).await?.audited("database-harmed")?;
     orrery.end().await
 }

@@ -12,6 +12,7 @@ use orrery_nats::User;
 use orrery_queue::{
     Accepted, Broker, BrokerConfig, Executor, ExecutorConfig, JudgeError, Report, Run, RunError, StepDone, StepFailure, StepSpec, serve,
 };
+use orrery_tests::history::History;
 use orrery_tests::race::{Races, Side};
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -274,5 +275,7 @@ async fn of_two_that_move_one_command_one_wins_and_both_are_told() {
     cancel_against_start(&ring).await.unwrap();
     cancel_against_end(&ring).await.unwrap();
     retry_against_cancel(&ring).await.unwrap();
+    let reading = async_nats::jetstream::new(ring.world.broker.connect(User::Projector).await.unwrap());
+    History::stored(&reading).await.unwrap().audited("transitions").unwrap();
     ring.close().await;
 }

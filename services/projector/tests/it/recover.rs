@@ -13,6 +13,7 @@ use orrery_projector::recover::{self, Need, Places, RESTORED, RecoverError, Reco
 use orrery_projector::session::STREAM_REGRESSED;
 use orrery_projector::source::Source;
 use orrery_queue::{Broker, BrokerConfig, Definitions};
+use orrery_tests::history::History;
 use serde_json::json;
 
 use crate::support::Story;
@@ -142,6 +143,9 @@ impl Loss {
             .await?;
         }
         projector.until_ready().await?;
+        let broker = self.live.broker().await?;
+        broker.connected().await;
+        History::stored(broker.jetstream()).await?.audited("recover")?;
         projector.stop().await
     }
 
