@@ -1,6 +1,8 @@
 //! Publishing by compare-and-set, and finding out what became of it. The broker answers one error for "taken" and for
 //! "disk full", and an answer may be lost with the connection: so every refusal and every silence is read back.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +10,7 @@ use orrery_contracts::subjects;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::marks::{Distrust, Marks};
 use crate::report::Report;
 use crate::streams::{Item, Streams, expecting};
 
@@ -22,6 +25,8 @@ pub(crate) enum Outcome {
     Stored(u64),
     /// It is not, because another message is the last one of the subject: this one, or none.
     Refused(Option<Item>),
+    /// It is not to be relied on: the streams are not those that were seen, for this reason.
+    Regressed(String),
     /// The caller gave up while the broker did not answer: it may be stored or not.
     GaveUp,
 }
@@ -34,19 +39,23 @@ pub(crate) struct Draft {
     pub(crate) body: Bytes,
 }
 
-/// Writes to EVENTS by compare-and-set.
+/// Writes to EVENTS by compare-and-set, and on no connection before the streams were compared with the marks: a broker that came back
+/// without its tail takes a number a second time, and whatever follows from that would be an effect.
 #[derive(Clone, Debug)]
 pub(crate) struct EventsWriter {
     streams: Streams,
     report: Report,
+    marks: Arc<Marks>,
+    /// The connection on which the streams were compared last.
+    compared: Arc<AtomicU64>,
 }
 
 /// What a person does about a broker that stores nothing. One whose disk was full opens its streams only when it starts again.
 const MAKE_ROOM: &str = "Where its disk is full, make room, then `cargo xtask restart nats`";
 
 impl EventsWriter {
-    pub(crate) fn new(streams: &Streams, report: &Report) -> Self {
-        Self { streams: streams.clone(), report: report.clone() }
+    pub(crate) fn new(streams: &Streams, report: &Report, marks: &Arc<Marks>) -> Self {
+        Self { streams: streams.clone(), report: report.clone(), marks: Arc::clone(marks), compared: Arc::default() }
     }
 
     /// Publishes where `expected` is the last sequence of the subject. Waits while the broker is away or cannot store,
@@ -62,11 +71,22 @@ impl EventsWriter {
     async fn insist(&self, draft: &Draft, expected: u64) -> Outcome {
         let mut pause = FIRST_PAUSE;
         let mut refusals = 0_u32;
+        let seen = self.marks.seen().events.map_or(0, |seen| seen.seq);
         let outcome = loop {
-            self.streams.connected().await;
-            let reason = match self.try_once(draft, expected).await {
-                Ok(outcome) => break outcome,
-                Err(reason) => reason,
+            let connection = self.streams.connected().await;
+            let reason = match self.compare(connection).await {
+                Ok(()) => match self.try_once(draft, expected).await {
+                    // Of a broker that came back in this very moment.
+                    Ok(Outcome::Stored(sequence)) if sequence <= seen => {
+                        break Outcome::Regressed(format!(
+                            "EVENTS gives the number {sequence} again, and {seen} was seen here: it lost its tail"
+                        ));
+                    }
+                    Ok(outcome) => break outcome,
+                    Err(reason) => reason,
+                },
+                Err(Distrust::Regressed(why)) => break Outcome::Regressed(why),
+                Err(Distrust::Away(reason)) => reason,
             };
             tracing::debug!(subject = draft.subject, "published again: {reason}");
             // Once may be a connection that has just broken; from then on it is a broker that does not want to.
@@ -95,8 +115,21 @@ impl EventsWriter {
         match &last {
             Some(last) if event_id(&last.body) == Some(draft.event_id) => Ok(Outcome::Stored(last.seq)),
             found if found.as_ref().map_or(0, |last| last.seq) == expected => Err(refusal),
+            found if found.as_ref().map_or(0, |last| last.seq) < expected => {
+                Ok(Outcome::Regressed(format!("EVENTS has lost message {expected}, which was read from it: it lost its tail")))
+            }
             Some(_) | None => Ok(Outcome::Refused(last)),
         }
+    }
+
+    /// Compares the streams with the marks, once on each connection.
+    async fn compare(&self, connection: u64) -> Result<(), Distrust> {
+        if self.compared.load(Ordering::Acquire) == connection {
+            return Ok(());
+        }
+        self.marks.verify(&self.streams).await?;
+        self.compared.store(connection, Ordering::Release);
+        Ok(())
     }
 
     /// The last message on a subject of EVENTS.

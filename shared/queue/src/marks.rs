@@ -177,14 +177,28 @@ impl Marks {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Compares both streams with what was seen of them.
+    /// Compares both streams with what was seen of them. Events that are new under commands that are not would have every command
+    /// wait again whose end was told by the old ones.
     ///
     /// # Errors
     /// [`Distrust`].
     pub async fn verify(&self, streams: &Streams) -> Result<(), Distrust> {
         let seen = self.seen();
-        verify(streams, subjects::COMMANDS, seen.commands.as_ref()).await?;
-        verify(streams, subjects::EVENTS, seen.events.as_ref()).await
+        let commands = verify(streams, subjects::COMMANDS, seen.commands.as_ref()).await?;
+        let events = verify(streams, subjects::EVENTS, seen.events.as_ref()).await?;
+        match (commands, events) {
+            (Found::Same, Found::New { first }) => Err(Distrust::Regressed(format!(
+                "EVENTS begins at {first}, above everything seen here, and COMMANDS is the one that was seen: what has ended is not known"
+            ))),
+            (Found::New { .. }, Found::New { .. }) => {
+                // Both are new. The mark of the old events goes, or they would stand above it under commands that were seen since.
+                self.lock().seen.events.take_if(|mark| Some(&*mark) == seen.events.as_ref());
+                Ok(())
+            }
+            (Found::Same | Found::Unmarked, Found::Same | Found::Unmarked)
+            | (Found::New { .. }, Found::Same | Found::Unmarked)
+            | (Found::Unmarked, Found::New { .. }) => Ok(()),
+        }
     }
 }
 
@@ -200,19 +214,30 @@ fn raise(mark: &mut Option<Mark>, to: Mark) {
     }
 }
 
+/// What a stream is to its mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// Nothing was seen of it.
+    Unmarked,
+    /// It is the one that was seen.
+    Same,
+    /// It begins above what was seen.
+    New { first: u64 },
+}
+
 /// Compares one stream with the mark. A stream that begins above the mark uses no number again: it is a new one, made
 /// after a loss, and trusted.
-async fn verify(streams: &Streams, name: &str, mark: Option<&Mark>) -> Result<(), Distrust> {
-    let Some(mark) = mark else { return Ok(()) };
+async fn verify(streams: &Streams, name: &str, mark: Option<&Mark>) -> Result<Found, Distrust> {
+    let Some(mark) = mark else { return Ok(Found::Unmarked) };
     let Bounds { first, last } = streams.bounds(name).await.map_err(Distrust::Away)?;
     let found = streams.message(name, mark.seq).await.map_err(Distrust::Away)?.map(|item| Mark::of_item(&item));
     let seq = mark.seq;
     match found {
-        Some(found) if found == *mark => Ok(()),
+        Some(found) if found == *mark => Ok(Found::Same),
         Some(_) => Err(Distrust::Regressed(format!("{name} has another message at {seq} than the one seen here"))),
         None if first > seq => {
             tracing::warn!(stream = name, mark = seq, first, "the stream begins above the mark: a new one is followed");
-            Ok(())
+            Ok(Found::New { first })
         }
         None if last < seq => Err(Distrust::Regressed(format!("{name} ends at {last}, and {seq} was seen here: it lost its tail"))),
         None => Err(Distrust::Regressed(format!("{name} has a gap at {seq}"))),

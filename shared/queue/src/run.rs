@@ -303,8 +303,8 @@ impl Run {
 
     fn not_written(&self, error: LogError) -> RunError {
         match error {
-            // Where the marks cannot be written, the turn finds out why.
-            LogError::Stale | LogError::Unwritable => RunError::Stale,
+            // Where the marks cannot be written, or the streams cannot be trusted, the turn finds out why.
+            LogError::Stale | LogError::Unwritable | LogError::Regressed => RunError::Stale,
             LogError::GaveUp if self.stops.shutdown.is_cancelled() => RunError::ShuttingDown,
             LogError::GaveUp => RunError::BrokerAway,
         }

@@ -30,6 +30,8 @@ pub(crate) enum LogError {
     GaveUp,
     /// The marks are not on disk, so that nothing may be done: [`StepLog::unwritable`] says why.
     Unwritable,
+    /// The streams are not those that were seen, and nothing may be done: [`StepLog::regressed`] says why.
+    Regressed,
 }
 
 /// Whose entries these are.
@@ -53,6 +55,8 @@ pub(crate) struct StepLog {
     lost: CancellationToken,
     /// Why the marks could not be written.
     unwritable: OnceLock<io::Error>,
+    /// Why the streams are not trusted any more.
+    regressed: OnceLock<String>,
 }
 
 #[derive(Debug)]
@@ -86,7 +90,8 @@ impl StepLog {
     /// whoever does first shuts this run out. A run that needs no step writes nothing.
     pub(crate) fn fresh(writer: &EventsWriter, run: RunId, by: &Arc<str>, marks: &Arc<Marks>) -> Self {
         let (writer, by, marks) = (writer.clone(), Arc::clone(by), Arc::clone(marks));
-        Self { writer, run, by, marks, tail: Mutex::default(), lost: CancellationToken::new(), unwritable: OnceLock::new() }
+        let (lost, unwritable, regressed) = (CancellationToken::new(), OnceLock::new(), OnceLock::new());
+        Self { writer, run, by, marks, tail: Mutex::default(), lost, unwritable, regressed }
     }
 
     /// Opens the log for a run: from here on, entries of older runs are refused by the broker. `history` is brought up
@@ -123,6 +128,7 @@ impl StepLog {
                     }
                     *history = reread(&self.writer, run.seq, &mut *give_up).await?;
                 }
+                Outcome::Regressed(why) => return Err(self.distrusted(why)),
                 Outcome::GaveUp => return Err(LogError::GaveUp),
             }
         }
@@ -140,6 +146,17 @@ impl StepLog {
     /// Why the marks could not be written, when they could not: nothing may be done any more.
     pub(crate) fn unwritable(&self) -> Option<io::Error> {
         self.unwritable.get().map(|error| io::Error::new(error.kind(), error.to_string()))
+    }
+
+    /// Why the streams are not trusted any more, when they are not: nothing may be done any more.
+    pub(crate) fn regressed(&self) -> Option<String> {
+        self.regressed.get().cloned()
+    }
+
+    fn distrusted(&self, why: String) -> LogError {
+        self.regressed.get_or_init(|| why);
+        self.lost.cancel();
+        LogError::Regressed
     }
 
     fn stale(&self) -> LogError {
@@ -278,6 +295,7 @@ impl StepLog {
                     tail.last = last.seq;
                 }
                 Outcome::Refused(_) => return Err(self.stale()),
+                Outcome::Regressed(why) => return Err(self.distrusted(why)),
                 Outcome::GaveUp => return Err(LogError::GaveUp),
             }
         }

@@ -14,7 +14,7 @@ use crate::gate::Head;
 const LONGEST_TEXT: usize = 16 * 1024;
 
 /// What became of a transition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Published {
     /// It stands, at this sequence of EVENTS.
     Stored(u64),
@@ -22,8 +22,8 @@ pub(crate) enum Published {
     Again(u64),
     /// Another executor works on the command.
     Stale,
-    /// The subject ends before a transition that was read: the stream is another one.
-    Lost,
+    /// The streams are not those that were seen, for this reason.
+    Regressed(String),
     /// The broker did not answer before the caller gave up.
     GaveUp,
 }
@@ -76,6 +76,7 @@ impl Transitions {
                 let found = last.as_ref().and_then(|last| serde_json::from_slice(&last.body).ok());
                 lost(from, head, found.as_ref(), last.map_or(0, |last| last.seq))
             }
+            Outcome::Regressed(why) => Published::Regressed(why),
             Outcome::GaveUp => Published::GaveUp,
         };
         tracing::info!(command = head.seq, attempt = head.attempt, run, ?published, "{} → {}", from.as_str(), to.as_str());
@@ -87,9 +88,6 @@ impl Transitions {
 /// that, so whatever came instead is another executor's work, also where the api has moved the command on since. A person
 /// makes an attempt only of one that has failed: what was waiting, and is a later attempt now, was another executor's in between.
 fn lost(from: Status, head: &Head, found: Option<&TransitionMessage>, sequence: u64) -> Published {
-    if sequence < head.last {
-        return Published::Lost;
-    }
     let Some(found) = found else { return Published::Again(sequence) };
     match from {
         Status::Running if (found.attempt, found.run) != (head.attempt, head.run) => Published::Stale,
@@ -166,9 +164,8 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_that_ends_before_what_was_read_is_another_streams() {
-        assert_eq!(lost(Status::Pending, &head(1, 0), None, 0), Published::Lost);
-        assert_eq!(lost(Status::Pending, &head(1, 0), None, 8), Published::Again(8), "what cannot be read is passed over");
+    fn what_cannot_be_read_is_passed_over() {
+        assert_eq!(lost(Status::Pending, &head(1, 0), None, 8), Published::Again(8));
     }
 
     #[test]

@@ -35,6 +35,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Between two looks at a stream that has regressed.
 const ALARM: Duration = Duration::from_secs(5);
 
+/// What a person does about a stream that has regressed.
+const WAY_BACK: &str = "`cargo xtask recover` puts back what was copied, and lets no number be given twice";
+
 /// What the loop needs to know, and the doors to everything outside it.
 #[derive(Clone)]
 pub struct ExecutorConfig {
@@ -147,13 +150,13 @@ struct Service<E> {
 impl<E: Executor> Service<E> {
     async fn ready(config: &ExecutorConfig, executor: E) -> Result<Self, ServeError> {
         let marks = Marks::open(Arc::clone(&config.marks));
-        let marks = marks.map_err(|source| unreadable("the marks cannot be read:", &config.marks.place(), source))?;
+        let marks = Arc::new(marks.map_err(|source| unreadable("the marks cannot be read:", &config.marks.place(), source))?);
         let definitions = Definitions::new(&config.streams);
         let installation = installation(config, &definitions).await;
         let lock = lock(config, &installation).await?;
         let (executor, running) = (Arc::new(executor), Arc::new(AtomicU64::new(0)));
         let beat = heartbeat::beat(config.streams.clone(), config.engine, config.host.clone(), Arc::clone(&executor), Arc::clone(&running));
-        let writer = EventsWriter::new(&config.streams, &config.report);
+        let writer = EventsWriter::new(&config.streams, &config.report, &marks);
         let by = format!("{}@{}", config.engine, config.host);
         let desk = Desk {
             executor,
@@ -163,7 +166,7 @@ impl<E: Executor> Service<E> {
             definitions,
             transitions: Transitions::new(writer.clone(), &by),
             writer,
-            marks: Arc::new(marks),
+            marks,
         };
         let heartbeat = AbortOnDropHandle::new(tokio::spawn(beat));
         Ok(Self { desk: Arc::new(desk), installation, running, _lock: lock, _heartbeat: heartbeat })
@@ -232,12 +235,10 @@ impl<E: Executor> Service<E> {
 
 /// Stops loudly: readiness says so until the streams agree again, and the log says so once.
 fn alarm(config: &ExecutorConfig, alarmed: &mut String, why: String) {
-    config.report.waits("stream_regressed", why.clone());
+    config.report.waits("stream_regressed", format!("{why}. {WAY_BACK}"));
     metrics::counter!("orrery_stream_regressions_total", "engine" => config.engine.as_str()).increment(1);
     if *alarmed != why {
-        tracing::error!(
-            "stream_regressed: execution has stopped. {why}. `cargo xtask recover` puts back what was copied, and lets no number be given twice"
-        );
+        tracing::error!("stream_regressed: execution has stopped. {why}. {WAY_BACK}");
         *alarmed = why;
     }
 }

@@ -71,7 +71,7 @@ pub(super) enum TurnEnd {
     Stale,
     /// The process is to end, and the command is left as it stands.
     Stopped,
-    /// The command's message is not the one that the gate has seen.
+    /// The streams, or the command's message, are not those that were seen.
     Distrusted(String),
     /// The marks cannot be written.
     Unwritable(std::io::Error),
@@ -82,7 +82,7 @@ impl From<Published> for TurnEnd {
         match published {
             Published::Stored(sequence) | Published::Again(sequence) => Self::Over(sequence),
             Published::Stale => Self::Stale,
-            Published::Lost => Self::Distrusted("EVENTS has lost a transition that was read from it".to_owned()),
+            Published::Regressed(why) => Self::Distrusted(why),
             Published::GaveUp => Self::Stopped,
         }
     }
@@ -91,7 +91,10 @@ impl From<Published> for TurnEnd {
 impl TurnEnd {
     fn unwritten(log: &StepLog, error: LogError) -> Self {
         match error {
-            LogError::Stale | LogError::Unwritable => log.unwritable().map_or(Self::Stale, Self::Unwritable),
+            LogError::Stale | LogError::Unwritable | LogError::Regressed => match log.regressed() {
+                Some(why) => Self::Distrusted(why),
+                None => log.unwritable().map_or(Self::Stale, Self::Unwritable),
+            },
             LogError::GaveUp => Self::Stopped,
         }
     }
@@ -200,7 +203,7 @@ impl<E: Executor> Desk<E> {
                 let deadline = deadline_seconds.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
                 Ok((Head { run, last, ..head.clone() }, deadline))
             }
-            published @ (Published::Again(_) | Published::Stale | Published::Lost | Published::GaveUp) => Err(published.into()),
+            published @ (Published::Again(_) | Published::Stale | Published::Regressed(_) | Published::GaveUp) => Err(published.into()),
         }
     }
 

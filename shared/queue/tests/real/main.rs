@@ -7,6 +7,7 @@ mod definitions;
 mod disk;
 mod endings;
 mod long_life;
+mod losses;
 mod order;
 mod races;
 mod refusals;
