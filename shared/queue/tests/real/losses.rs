@@ -84,7 +84,7 @@ impl Loss {
     }
 
     /// The executor stands by, says what was lost and what to do, and so does the next one; nothing was made but this.
-    async fn is_said(self, docker: Running, lost: &[&str], made: &[&str]) {
+    async fn ends_in_an_alarm(self, docker: Running, lost: &[&str], made: &[&str]) {
         self.published("after").await;
         self.alarm(&docker, lost).await;
         docker.kill().await;
@@ -115,7 +115,7 @@ async fn a_tail_that_is_cut_under_an_idle_executor_has_nothing_made() {
         loss.world.broker.kill();
         loss.cut(lost);
         loss.world.broker.start().await.unwrap();
-        loss.is_said(docker, lost, &["a", "b", "c", "d"]).await;
+        loss.ends_in_an_alarm(docker, lost, &["a", "b", "c", "d"]).await;
     }
 }
 
@@ -129,7 +129,7 @@ async fn a_tail_that_is_cut_while_the_executor_is_dead_has_nothing_made() {
         loss.cut(lost);
         loss.world.broker.start().await.unwrap();
         let docker = loss.world.start(Engine::Docker).await;
-        loss.is_said(docker, lost, &["a", "b", "c", "d"]).await;
+        loss.ends_in_an_alarm(docker, lost, &["a", "b", "c", "d"]).await;
     }
 }
 
@@ -145,7 +145,7 @@ async fn a_tail_that_is_cut_under_a_command_in_hand_has_no_further_step_made() {
         until("the effect to be made", async || (loss.made().len() == 5).then_some(())).await;
         loss.cut(lost);
         loss.world.broker.start().await.unwrap();
-        loss.is_said(docker, lost, &["a", "b", "c", "d", "slow-e"]).await;
+        loss.ends_in_an_alarm(docker, lost, &["a", "b", "c", "d", "slow-e"]).await;
     }
 }
 
@@ -162,7 +162,7 @@ async fn a_tail_that_is_cut_under_a_command_that_waits_does_not_have_it_begin() 
         loss.world.engine.away(0);
         tokio::time::sleep(Duration::from_millis(500)).await;
         loss.world.broker.start().await.unwrap();
-        loss.is_said(docker, lost, &["a", "b", "c", "d"]).await;
+        loss.ends_in_an_alarm(docker, lost, &["a", "b", "c", "d"]).await;
     }
 }
 
@@ -171,7 +171,7 @@ async fn a_stream_that_was_made_anew_has_nothing_made() {
     for lost in LOSSES {
         let (mut loss, docker) = Loss::begin().await;
         loss.make_anew(lost, None).await;
-        loss.is_said(docker, lost, &["a", "b", "c", "d"]).await;
+        loss.ends_in_an_alarm(docker, lost, &["a", "b", "c", "d"]).await;
     }
 }
 
@@ -187,6 +187,6 @@ async fn events_that_begin_above_what_was_seen_have_no_command_run_again() {
             loss.make_anew(&[EVENTS], Some(1_000)).await;
             docker
         };
-        loss.is_said(docker, &[EVENTS], &["a", "b", "c", "d"]).await;
+        loss.ends_in_an_alarm(docker, &[EVENTS], &["a", "b", "c", "d"]).await;
     }
 }
