@@ -18,7 +18,7 @@ use orrery_docker_executor::commands::DockerExecutor;
 use orrery_docker_executor::engine::memory::MemoryEngine;
 use orrery_docker_executor::files::DataDir;
 use orrery_queue::{Definitions, ServeError};
-use orrery_simulation::{Cast, Control, Dice, Place, Wire, World, sweep};
+use orrery_simulation::{Cast, Control, Dice, Place, Plan, Wire, World, sweep};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -173,6 +173,15 @@ async fn as_its_head_says(stage: &Stage, executor: &DockerExecutor<Wired>, head:
 #[test]
 fn stacks_come_to_what_their_heads_say() {
     let Some(sums) = sweep("stacks", &Stacks, STEPS, 200_000) else { return };
-    assert!(sums.kills > 20 && sums.cuts > 20 && sums.rivals > 5, "nothing was tried: {sums:?}");
+    assert!(sums.kills > 20 && sums.cuts > 20 && sums.rivals > 5 && sums.lost > 5, "nothing was tried: {sums:?}");
     assert!(sums.commands > 200 && sums.done * 6 > sums.commands, "nothing was done: {sums:?}");
+}
+
+#[test]
+fn a_seed_is_a_history() {
+    let history = |seed| Plan { seed, steps: STEPS, control: Control::None, tell: false }.run(&Stacks).unwrap();
+    for seed in 1..=5 {
+        assert_eq!(history(seed), history(seed));
+    }
+    assert_ne!(history(1).trace, history(2).trace);
 }

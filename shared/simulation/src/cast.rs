@@ -25,6 +25,8 @@ pub struct Place {
     pub host: usize,
     /// Whether it is to leave out the look at what an earlier run began.
     pub blind: bool,
+    /// Whether it is to make what it got no answer about once more without a look.
+    pub hasty: bool,
 }
 
 /// The executors of a history.
@@ -55,8 +57,8 @@ impl Cast for Toys {
     fn stage(&self) {}
 
     fn start(&self, (): &(), world: &World, place: &Place) -> JoinHandle<Result<(), ServeError>> {
-        let Place { wire, engine, host, blind } = place;
-        world.start(wire, *engine, *host, Toy { engine: *engine, wire: Arc::clone(wire), blind: *blind })
+        let Place { wire, engine, host, blind, hasty } = place;
+        world.start(wire, *engine, *host, Toy { engine: *engine, wire: Arc::clone(wire), blind: *blind, hasty: *hasty })
     }
 
     fn body(&self, (): &(), dice: &mut Dice) -> Vec<u8> {

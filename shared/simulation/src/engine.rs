@@ -19,10 +19,19 @@ pub(crate) struct Made {
     pub(crate) run: u32,
 }
 
-/// What is there, since which step of the simulation; and how often what has failed.
+/// Something that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct There {
+    /// Since which step of the simulation: its identity.
+    pub(crate) since: u64,
+    /// The attempt and run that made it.
+    pub(crate) by: (u32, u32),
+}
+
+/// What is there, and how often what has failed.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
-    pub(crate) there: BTreeMap<(u64, String), u64>,
+    pub(crate) there: BTreeMap<(u64, String), There>,
     /// What an overtaken run took away with its last call.
     pub(crate) drifted: BTreeSet<(u64, String)>,
     pub(crate) failures: HashMap<(u64, String), u32>,
@@ -71,6 +80,8 @@ pub(crate) struct Toy {
     pub(crate) wire: Arc<Wire>,
     /// Makes what an earlier run left open without looking: a control that the simulation must find.
     pub(crate) blind: bool,
+    /// Makes what it got no answer about once more without looking: another control.
+    pub(crate) hasty: bool,
 }
 
 impl Executor for Toy {
@@ -137,10 +148,19 @@ impl Toy {
             if is_last && self.wire.fails(seq, what, script.fails) {
                 return Err(StepFailure::new("toy", "the script has it so"));
             }
-            self.wire.make(made).await;
-            Ok(StepDone::done("made"))
+            Ok(self.make(&made).await)
         };
         run.step(StepSpec::new("make", what), effect).await.map(drop)
+    }
+
+    /// Makes it; where no answer came, it looks before it makes it once more.
+    async fn make(&self, made: &Made) -> StepDone {
+        while self.wire.make(made).await.is_err() {
+            if !self.hasty && self.wire.look(made.seq, &made.what).await.is_some() {
+                return StepDone::found_done("found made");
+            }
+        }
+        StepDone::done("made")
     }
 
     async fn undo(&self, run: &Run, made: &[String]) -> Result<(), RunError> {
@@ -149,7 +169,8 @@ impl Toy {
             let Some(seen) = self.wire.look(seq, what).await else { continue };
             let taken = Made { seq, what: what.clone(), attempt: run.attempt(), run: run.run() };
             let effect = async |_| {
-                self.wire.unmake(taken, seen).await;
+                // What was seen is one thing: to take it away once more takes nothing else.
+                while self.wire.unmake(&taken, seen).await.is_err() {}
                 Ok(StepDone::done("unmade"))
             };
             run.step_back(StepSpec::new("unmake", what), effect).await?;

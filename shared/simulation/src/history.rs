@@ -29,6 +29,8 @@ pub enum Control {
     Unchecked,
     /// What an earlier run has begun is not looked at.
     Blind,
+    /// What the engine gave no answer about is made once more without a look.
+    Hasty,
 }
 
 /// What is simulated.
@@ -127,7 +129,13 @@ impl<'a, C: Cast> History<'a, C> {
     /// Starts an executor on a host.
     fn start(&mut self, engine: Engine, host: usize) {
         let wire = self.world.wire(self.plan.control);
-        let place = Place { wire: Arc::clone(&wire), engine, host, blind: self.plan.control == Control::Blind };
+        let place = Place {
+            wire: Arc::clone(&wire),
+            engine,
+            host,
+            blind: self.plan.control == Control::Blind,
+            hasty: self.plan.control == Control::Hasty,
+        };
         let task = self.cast.start(&self.stage, &self.world, &place);
         self.processes.push(Process { engine, host, wire, task });
     }
@@ -262,9 +270,16 @@ impl<'a, C: Cast> History<'a, C> {
         });
     }
 
-    /// The connection of one executor to the broker breaks, and comes back.
+    /// Somebody's way to the broker: an executor's, or that of those who use the queue.
+    fn any_way(&self) -> Arc<Wire> {
+        let count = u64::try_from(self.processes.len()).unwrap_or(0);
+        let place = usize::try_from(self.world.state.lock().below(count.saturating_add(1))).unwrap_or(0);
+        Arc::clone(self.processes.get(place).map_or(&self.people, |process| &process.wire))
+    }
+
+    /// A connection to the broker breaks, and comes back.
     fn cut(&mut self) {
-        let Some(wire) = self.any().and_then(|place| self.processes.get(place)).map(|process| Arc::clone(&process.wire)) else { return };
+        let wire = self.any_way();
         let Link::Connected(count) = wire.link.get() else { return };
         let length = {
             let mut state = self.world.state.lock();
@@ -362,6 +377,7 @@ impl<'a, C: Cast> History<'a, C> {
                 cuts: self.cuts,
                 rivals: self.rivals,
                 overtaken: self.overtaken,
+                lost: state.lost,
             },
             trace: state.trace,
             broken: state.broken.clone(),

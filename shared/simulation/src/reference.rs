@@ -7,7 +7,7 @@ use orrery_contracts::subjects::EventSubject;
 use orrery_contracts::{Change, StepEntry, StepMessage, TransitionMessage, subjects};
 use orrery_queue::streams::Item;
 
-use crate::engine::Made;
+use crate::engine::{Made, There};
 
 /// A promise that was broken, in words.
 pub type Broken = String;
@@ -144,8 +144,8 @@ impl Reference {
         command.is.over() || (command.attempt, command.run) > (made.attempt, made.run)
     }
 
-    /// An effect is made; `before` says since when it has been there already.
-    pub(crate) fn effect(&self, made: &Made, before: Option<u64>) -> Result<(), Broken> {
+    /// An effect is made; `before` is what is there already.
+    pub(crate) fn effect(&self, made: &Made, before: Option<There>) -> Result<(), Broken> {
         let Made { seq, what, attempt, run } = made;
         let command = self.commands.get(seq).ok_or_else(|| format!("{what} of command {seq}, which was never published"))?;
         if let Some((before, _)) = self.commands.range(..seq).find(|(_, command)| !command.is.over()) {
@@ -160,7 +160,10 @@ impl Reference {
             return Err(format!("{what} of command {seq} is made by run {attempt}.{run}, and it is {is:?} {in_attempt}.{in_run}"));
         }
         match before {
-            Some(since) if since < command.opened => Err(format!("{what} of command {seq} is made again by run {attempt}.{run}")),
+            Some(there) if there.by == (*attempt, *run) => {
+                Err(format!("{what} of command {seq} is made again by the same run {attempt}.{run}"))
+            }
+            Some(there) if there.since < command.opened => Err(format!("{what} of command {seq} is made again by run {attempt}.{run}")),
             Some(_) | None => Ok(()),
         }
     }

@@ -41,6 +41,10 @@ pub(crate) struct State {
     pub(crate) losers: BTreeSet<u32>,
     /// The run that each process has taken up last.
     pub(crate) holds: BTreeMap<u32, Made>,
+    /// What each run of an executor has made on a real one's stand-in: once, or a promise is broken.
+    pub(crate) created: BTreeSet<(u64, u32, u32, String)>,
+    /// Answers of an engine that were lost.
+    pub(crate) lost: u64,
     pub(crate) broken: Option<Broken>,
     /// What happened, a line each, when somebody wants to read it.
     pub(crate) story: Option<Vec<String>>,
@@ -120,6 +124,8 @@ impl Shared {
             refused: BTreeMap::new(),
             losers: BTreeSet::new(),
             holds: BTreeMap::new(),
+            created: BTreeSet::new(),
+            lost: 0,
             broken: None,
             trace: 0xcbf2_9ce4_8422_2325,
             story: tell.then(Vec::new),

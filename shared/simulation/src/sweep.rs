@@ -28,11 +28,13 @@ pub struct Sums {
     pub rivals: u64,
     /// Executors that left because they were overtaken.
     pub overtaken: u64,
+    /// Answers of an engine that were lost after it had done what was asked.
+    pub lost: u64,
 }
 
 impl Sums {
     fn add(&mut self, more: &Self) {
-        let Self { histories, steps, commands, done, kills, freezes, cuts, rivals, overtaken } = more;
+        let Self { histories, steps, commands, done, kills, freezes, cuts, rivals, overtaken, lost } = more;
         for (sum, more) in [
             (&mut self.histories, histories),
             (&mut self.steps, steps),
@@ -43,6 +45,7 @@ impl Sums {
             (&mut self.cuts, cuts),
             (&mut self.rivals, rivals),
             (&mut self.overtaken, overtaken),
+            (&mut self.lost, lost),
         ] {
             *sum = sum.saturating_add(*more);
         }
@@ -86,11 +89,13 @@ pub fn sweep<C: Cast>(name: &str, cast: &C, steps: u64, usual: u64) -> Option<Su
         }
     });
     let sums = *locked();
-    let Sums { histories, steps, commands, done, kills, freezes, cuts, rivals, overtaken } = sums;
+    let Sums { histories, steps, commands, done, kills, freezes, cuts, rivals, overtaken, lost } = sums;
     let seconds = began.elapsed().as_secs_f64();
     println!("{name}: {steps} steps in {histories} histories, {seconds:.0} s; no promise was broken");
     println!("{name}: {commands} commands, {done} of them done");
-    println!("{name}: {kills} kills, {freezes} freezes, {cuts} cuts, {rivals} rivals, {overtaken} executors that were overtaken and left");
+    println!(
+        "{name}: {kills} kills, {freezes} freezes, {cuts} cuts, {lost} lost answers of an engine, {rivals} rivals, {overtaken} executors that were overtaken and left"
+    );
     Some(sums)
 }
 

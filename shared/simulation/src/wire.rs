@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::broker::Refused;
-use crate::engine::Made;
+use crate::engine::{Made, There};
 use crate::history::Control;
 use crate::state::{Shared, State};
 use crate::told::Told;
@@ -177,6 +177,39 @@ impl Wire {
         }
     }
 
+    /// Whether the engine's answer gets lost on its way: it has done what was asked, and whoever asked waits in vain.
+    pub async fn loses_the_answer(&self) -> bool {
+        let lost = {
+            let mut state = self.state.lock();
+            let often = state.weather.lost;
+            let lost = state.chance(often);
+            if lost {
+                state.lost = state.lost.saturating_add(1);
+                state.note(self.process, "  no answer");
+            }
+            lost
+        };
+        if lost {
+            sleep(TIMEOUT).await;
+            self.thawed().await;
+        }
+        lost
+    }
+
+    /// The run that this process has in hand makes something on an engine: once, or a promise is broken.
+    pub fn creates(&self, what: &str) {
+        let mut state = self.state.lock();
+        let Some(Made { seq, attempt, run, .. }) = state.holds.get(&self.process).cloned() else { return };
+        if !state.created.insert((seq, attempt, run, what.to_owned())) {
+            state.demand(Err(format!("{what} of command {seq} is made again by the same run {attempt}.{run}")));
+        }
+    }
+
+    /// A promise that whoever plays an engine finds broken.
+    pub fn finds_broken(&self, promise: String) {
+        self.state.lock().demand(Err(promise));
+    }
+
     /// Whether the engine is away just now.
     pub(crate) async fn engine_is_away(&self) -> bool {
         self.way().await;
@@ -188,38 +221,40 @@ impl Wire {
     /// Whether something is there: since when, which is its identity.
     pub(crate) async fn look(&self, seq: u64, what: &str) -> Option<u64> {
         let key = (seq, what.to_owned());
-        self.call("look", || self.state.lock().shelf.there.get(&key).copied()).await
+        self.call("look", || self.state.lock().shelf.there.get(&key).map(|there| there.since)).await
     }
 
-    /// Makes something; that it is there already is said, not done.
-    pub(crate) async fn make(&self, made: Made) {
+    /// Makes something; that it is there already is said, not done. An error where the answer was lost.
+    pub(crate) async fn make(&self, made: &Made) -> Result<(), ()> {
         self.must_not_know(&format!("{} of command {}", made.what, made.seq));
         self.call(&format!("makes {} of command {}", made.what, made.seq), || {
             let mut state = self.state.lock();
             let key = (made.seq, made.what.clone());
             let before = state.shelf.there.get(&key).copied();
-            let promise = state.reference.effect(&made, before);
+            let promise = state.reference.effect(made, before);
             state.demand(promise);
-            let now = state.steps;
-            state.shelf.there.entry(key).or_insert(now);
+            let there = There { since: state.steps, by: (made.attempt, made.run) };
+            state.shelf.there.entry(key).or_insert(there);
         })
         .await;
+        if self.loses_the_answer().await { Err(()) } else { Ok(()) }
     }
 
     /// Takes away what was seen; what was made anew since then is another thing. A call of a run that was overtaken in the
     /// middle of it may come late: nobody can hold it back any more, and what it takes is drift.
-    pub(crate) async fn unmake(&self, taken: Made, seen: u64) {
+    pub(crate) async fn unmake(&self, taken: &Made, seen: u64) -> Result<(), ()> {
         self.call("unmake", || {
             let mut state = self.state.lock();
             let key = (taken.seq, taken.what.clone());
-            if state.shelf.there.get(&key) == Some(&seen) {
+            if state.shelf.there.get(&key).is_some_and(|there| there.since == seen) {
                 state.shelf.there.remove(&key);
-                if state.reference.is_overtaken(&taken) {
+                if state.reference.is_overtaken(taken) {
                     state.shelf.drifted.insert(key);
                 }
             }
         })
         .await;
+        if self.loses_the_answer().await { Err(()) } else { Ok(()) }
     }
 
     /// Whether the run that this process took up last has been overtaken by now: what its last call does is drift.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use orrery_docker_executor::engine::memory::MemoryEngine;
-use orrery_docker_executor::engine::{Act, Class, Effect, Engine, EngineError, Observed, Outcome, Probed, Say, Scope, Until};
+use orrery_docker_executor::engine::{Act, Class, Effect, Engine, EngineError, NewContainer, Observed, Outcome, Probed, Say, Scope, Until};
 use orrery_simulation::{Trap, Wire};
 
 /// What befalls the actions on the engine, by their number.
@@ -35,9 +35,39 @@ pub struct Wired {
     pub drifted: Arc<AtomicBool>,
 }
 
+impl Wired {
+    /// What was asked is done, and now and then nobody hears of it.
+    async fn answered<T>(&self, answer: Result<T, EngineError>) -> Result<T, EngineError> {
+        if !self.wire.loses_the_answer().await {
+            return answer;
+        }
+        Err(if self.wire.chance(500) {
+            EngineError::new(Class::Retry, "engine_slow", "the engine did not answer in time")
+        } else {
+            EngineError::new(Class::Wait, "engine_away", "the engine cannot be reached")
+        })
+    }
+
+    /// A container was made: once by its run, and not beside another of the same command.
+    fn made(&self, new: &NewContainer) {
+        let key = |label: &str| new.body.labels.as_ref().and_then(|labels| labels.get(label)).cloned().unwrap_or_default();
+        let place = format!(
+            "container {}-{} of {}",
+            key("com.docker.compose.service"),
+            key("com.docker.compose.container-number"),
+            key("io.orrery.stack")
+        );
+        self.wire.creates(&place);
+        if let Some(twin) = self.engine.twin(new) {
+            self.wire.finds_broken(format!("{} is made for command {} beside its {twin}", new.name, key("io.orrery.command")));
+        }
+    }
+}
+
 impl Engine for Wired {
     async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
-        Ok(self.wire.call("observe", || self.engine.observe_now(scope)).await)
+        let observed = self.wire.call("observe", || self.engine.observe_now(scope)).await;
+        self.answered(Ok(observed)).await
     }
 
     async fn act(&self, act: &Act, _say: Say<'_>) -> Result<Effect, EngineError> {
@@ -53,19 +83,27 @@ impl Engine for Wired {
             return Err(EngineError::new(Class::Retry, "busy", "the engine is busy"));
         }
         let acted = self.wire.call(act.word(), || {
-            if self.wire.is_late() {
+            let late = self.wire.is_late();
+            if late {
                 self.drifted.store(true, Ordering::Relaxed);
             }
-            self.engine.act_now(act)
+            let acted = self.engine.act_now(act);
+            if let (Act::Create(new), Ok(Effect { already: false, .. })) = (act, &acted)
+                && !late
+            {
+                self.made(new);
+            }
+            acted
         });
-        acted.await
+        let acted = acted.await;
+        self.answered(acted).await
     }
 
     async fn wait(&self, id: &str, until: &Until) -> Result<Outcome, EngineError> {
         self.wire.call("wait", || ()).await;
         let outcome = self.engine.wait(id, until).await;
         self.wire.call("waited", || ()).await;
-        outcome
+        self.answered(outcome).await
     }
 
     async fn tail(&self, id: &str, lines: u32) -> Vec<u8> {

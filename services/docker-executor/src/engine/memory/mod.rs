@@ -15,7 +15,7 @@ use self::world::World;
 use super::error::EngineError;
 use super::gate::{Outcome, Until, Verdict, judge};
 use super::observed::{Observed, Scope, SeenImage, State};
-use super::{Act, Effect, Engine, Probed, Say};
+use super::{Act, Effect, Engine, NewContainer, Probed, Say};
 
 /// An engine in memory.
 #[derive(Default)]
@@ -87,6 +87,12 @@ impl MemoryEngine {
     #[must_use]
     pub fn up_of(&self, stack: StackId) -> Vec<String> {
         self.lock().up_of(stack)
+    }
+
+    /// The name of another container that the same command has for the same place of the same stack.
+    #[must_use]
+    pub fn twin(&self, new: &NewContainer) -> Option<String> {
+        self.lock().twin(new)
     }
 
     /// A person's hand: a container ends by itself.

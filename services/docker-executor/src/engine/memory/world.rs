@@ -279,6 +279,15 @@ impl World {
         Ok(Effect::default())
     }
 
+    pub(super) fn twin(&self, new: &NewContainer) -> Option<String> {
+        let label = new.body.labels.as_ref()?;
+        let same = |one: &&Kept| {
+            let keys = [labels::STACK, labels::COMMAND, labels::SERVICE, labels::NUMBER];
+            one.name != new.name && keys.iter().all(|key| one.labels.get(*key) == label.get(*key))
+        };
+        self.containers.iter().find(same).map(|one| one.name.clone())
+    }
+
     pub(super) fn up_of(&self, stack: StackId) -> Vec<String> {
         let stack = stack.to_string();
         let of = |one: &&Kept| one.state.is_up() && one.labels.get(labels::STACK) == Some(&stack);
