@@ -423,35 +423,35 @@ async fn a_rollback_has_the_very_images_that_its_version_ran_with() {
     let (seq, _) = here.run("ada", "stack.create", &name, json!({"bundle": of("one")})).await;
     let id = here.id_of(seq).await;
     summary(&here.run("ada", "stack.apply", &name, json!({"version": 1})).await.1);
-    assert_eq!(images_of(&engine, &name).await, [one.clone()]);
+    assert_eq!(images_of(&engine, &name).await, std::slice::from_ref(&one));
 
     // The name means something else now, and the next version takes that.
     let two = moved(&engine, &image, "two").await;
     assert_ne!(one, two);
     summary(&here.run("ada", "stack.apply", &name, json!({"bundle": of("two")})).await.1);
-    assert_eq!(images_of(&engine, &name).await, [two.clone()]);
+    assert_eq!(images_of(&engine, &name).await, std::slice::from_ref(&two));
 
     let back = here.run("ada", "stack.rollback", &name, json!({"version": 1})).await.1;
     assert_eq!(summary(&back), "containers: 1 replaced");
-    assert_eq!(images_of(&engine, &name).await, [one.clone()], "the name still means the other one");
+    assert_eq!(images_of(&engine, &name).await, std::slice::from_ref(&one), "the name still means the other one");
     let question = PlanQuestion { stack_id: Some(id), project: name.clone(), actor: "ada".into(), target: PlanTarget::Version(1) };
     let Answer::Ok(plan) = here.plan(&question).await else { panic!("no plan") };
     assert!(plan.empty, "{plan:#?}");
     for again in ["stack.restart", "stack.stop", "stack.start"] {
         summary(&here.run("ada", again, &name, json!({})).await.1);
     }
-    assert_eq!(images_of(&engine, &name).await, [one.clone()]);
+    assert_eq!(images_of(&engine, &name).await, std::slice::from_ref(&one));
     assert_eq!(summary(&here.run("ada", "stack.rollback", &name, json!({"version": 1})).await.1), "nothing to do");
 
     // Another version is free again; and what is gone for good is said before anything is touched.
     summary(&here.run("ada", "stack.apply", &name, json!({"version": 2})).await.1);
-    assert_eq!(images_of(&engine, &name).await, [two.clone()]);
+    assert_eq!(images_of(&engine, &name).await, std::slice::from_ref(&two));
     let docker = engine.connection().docker().await.unwrap();
     docker.remove_image(&one, None::<RemoveImageOptions>, None).await.unwrap();
     let (_, gone) = here.run("ada", "stack.rollback", &name, json!({"version": 1})).await;
     let why = rejected(&gone);
     assert!(why.contains(&format!("this version ran service web with the image {one} of {image}, which this host has no more")), "{why}");
-    assert_eq!(images_of(&engine, &name).await, [two.clone()]);
+    assert_eq!(images_of(&engine, &name).await, std::slice::from_ref(&two));
     assert_eq!(summary(&here.run("ada", "stack.apply", &name, json!({"version": 1})).await.1), "containers: 1 replaced");
     here.run("ada", "stack.delete", &name, json!({})).await;
     docker.remove_image(&image, None::<RemoveImageOptions>, None).await.unwrap();
