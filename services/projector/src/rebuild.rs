@@ -80,6 +80,7 @@ pub async fn rebuild(database_url: &str, broker: &Broker) -> Result<Rebuilt, Reb
     swap::swap(&mut tx).await?;
     let head = feed::begin_again(&mut tx).await?;
     tx.commit().await?;
+    swap::give_back(&mut db).await?;
     Ok(Rebuilt { copies, messages, observations, generation: head.generation })
 }
 

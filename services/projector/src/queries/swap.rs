@@ -44,11 +44,19 @@ pub async fn swap(db: &mut PgConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Takes the right to rebuild, for as long as this connection lives; false when another has it.
+/// Takes the right to rebuild, for as long as this connection lives or until it gives it back; false when another has it.
 ///
 /// # Errors
 /// When the database is away or refuses.
 pub async fn only_one(db: &mut PgConnection) -> sqlx::Result<bool> {
     let mine = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock(hashtext('orrery rebuild')) AS "mine!""#).fetch_one(db).await?;
     Ok(mine)
+}
+
+/// Gives the right to rebuild back. A connection that is dropped keeps it until the server notices.
+///
+/// # Errors
+/// When the database is away or refuses.
+pub async fn give_back(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query_scalar!("SELECT pg_advisory_unlock(hashtext('orrery rebuild'))").fetch_one(db).await.map(drop)
 }
