@@ -17,7 +17,7 @@ const CUTS: i64 = 4;
 /// Between two looks for a batch to cut.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 /// How many rebuilds there are beside a projector that writes.
-const REBUILDS: u32 = 5;
+const REBUILDS: u32 = 3;
 
 /// The rows without the times that the broker gave, and without observations' offset.
 async fn rows(db: &Database) -> Result<String> {
