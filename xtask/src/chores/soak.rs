@@ -38,7 +38,7 @@ struct Sweep {
     settings: &'static [(&'static str, &'static str)],
 }
 
-const SWEEPS: [Sweep; 12] = [
+const SWEEPS: [Sweep; 14] = [
     Sweep {
         name: "histories",
         what: "Simulated histories of two executors of an engine in memory: kills, freezes, cuts, lost answers, rivals. A hundred million steps.",
@@ -114,10 +114,26 @@ const SWEEPS: [Sweep; 12] = [
     },
     Sweep {
         name: "frozen",
-        what: "SIGSTOP of the executor for a minute in the middle of an apply, with a second one started meanwhile, then SIGCONT. Ten times.",
+        what: "SIGSTOP of the executor in the middle of an apply, with a second one started meanwhile, then SIGCONT: five times for a minute, five \
+               times until the second has begun.",
         package: "orrery-tests",
         test: "a_frozen_executor_makes_nothing_once_another_has_taken_over",
         settings: &[("ORRERY_SOAK_FREEZES", "10"), ("ORRERY_SOAK_FREEZE_SECONDS", "60")],
+    },
+    Sweep {
+        name: "engine",
+        what: "The engine restarts in the middle of a pull, a build, a create and a start; each apply waits for it and ends well.",
+        package: "orrery-tests",
+        test: "an_engine_that_restarts_in_the_middle",
+        settings: &[],
+    },
+    Sweep {
+        name: "controls",
+        what: "Two executors that have a promise taken from them: one stores without compare-and-set, the other does not look at what was \
+               begun. The campaign has to find both.",
+        package: "orrery-tests",
+        test: "the_campaign_fails",
+        settings: &[],
     },
     Sweep {
         name: "points",
