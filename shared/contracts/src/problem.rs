@@ -310,7 +310,7 @@ impl Code {
                 "storage_full",
                 507,
                 "The broker's storage is nearly full",
-                "The broker's storage for commands is over 85 % full. Cancel and retry still work. Stop everything and start it again with a larger `ORRERY_NATS_MAX_FILE_STORE`.",
+                "The broker's storage for commands is over 85 % full. Cancel and retry still work. Start the broker again with a larger `ORRERY_NATS_MAX_FILE_STORE`: its streams grow with it.",
             ),
             Self::DiskFull => (
                 "disk_full",

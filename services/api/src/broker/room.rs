@@ -26,7 +26,7 @@ impl Broker {
             return Ok(());
         }
         let detail = format!(
-            "the broker's room for commands is {used}% full; cancel and retry work, new commands do not. Raise max_bytes of COMMANDS"
+            "the broker's room for commands is {used}% full; cancel and retry work, new commands do not. Start the broker again with a larger ORRERY_NATS_MAX_FILE_STORE"
         );
         Err(Refusal::new(Code::StorageFull, detail))
     }
