@@ -13,7 +13,7 @@ use super::arrival::{self, Found};
 use super::heads::{now, told};
 use super::judge::away;
 use super::{Import, LibvirtExecutor};
-use crate::converge::{Halt, Site, pool, root};
+use crate::converge::{BROKEN_OFF, Halt, Site, pool, root};
 use crate::definition::{Pool, Record, box_volume, is_of};
 use crate::engine::{Act, Format, Hypervisor, NewVolume, Scope, Seen, Source};
 
@@ -55,21 +55,33 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             return self.end_of_import(&head, &import.source).await;
         }
         let source = import.source.clone();
-        let mut came = None;
-        let got = &mut came;
+        let (mut came, mut broken_off) = (None, None);
+        let (got, reason) = (&mut came, &mut broken_off);
         let work = |handle: StepHandle| async move {
-            let fetched = self.fetch(&import, &handle).await?;
+            let fetched = tokio::select! {
+                biased;
+                fetched = self.fetch(&import, &handle) => fetched?,
+                why = run.interrupted() => {
+                    *reason = Some(why);
+                    return Ok(StepDone::skipped(BROKEN_OFF));
+                }
+            };
             let detail = format!("{} bytes, {}", fetched.size, fetched.format.as_str());
             *got = Some((import, fetched));
             Ok(StepDone::done(detail))
         };
         run.step(site.spec("box.fetch", &run.command().message.target.to_string()), work).await?;
+        if let Some(why) = broken_off {
+            if let (RunError::Cancelled, BoxSource::Url(url)) = (&why, &source) {
+                gone(&[self.part_of(url)]).await;
+            }
+            return Err(why);
+        }
         let Some((import, fetched)) = came else { return Err(RunError::failed("box", "nothing was fetched")) };
         let volume = box_volume(import.name.as_str(), fetched.format);
-        self.bring_into_pool(&site, &volume, &fetched).await.map_err(|halt| match halt {
-            Halt::Run(error) => error,
-            Halt::Replan => RunError::failed("unstable", "the pool changes meanwhile; try again"),
-        })?;
+        if let Err(halt) = self.bring_into_pool(&site, &volume, &fetched).await {
+            return Err(self.not_brought(&site, &volume, &fetched, halt).await);
+        }
         let origin = match &import.source {
             BoxSource::Url(url) => without_secrets(url),
             BoxSource::Upload(_) => "upload".to_owned(),
@@ -90,11 +102,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             command: run.command().seq,
         };
         self.write_box(&head).await?;
-        for file in &fetched.ours {
-            if let Err(error) = tokio::fs::remove_file(file).await {
-                tracing::warn!("a download stays: {}: {error}", file.display());
-            }
-        }
+        gone(&fetched.ours).await;
         self.end_of_import(&head, &source).await
     }
 
@@ -133,6 +141,27 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         site.act(volume, Act::CreateVolume(new)).await?;
         let source = Source::File(fetched.file.clone());
         site.act(volume, Act::Upload { pool, name, source, size: fetched.size }).await.map(drop)
+    }
+
+    /// Why nothing was brought into the pool. After a cancel nothing of it stays: nobody goes on with it.
+    async fn not_brought(&self, site: &Site<'_, E>, volume: &str, fetched: &Fetched, halt: Halt) -> RunError {
+        let error = match halt {
+            Halt::Run(error) => error,
+            Halt::Replan => RunError::failed("unstable", "the pool changes meanwhile; try again"),
+        };
+        if matches!(error, RunError::Cancelled) {
+            let act = Act::RemoveVolume { pool: Pool::NAME.to_owned(), name: volume.to_owned() };
+            if let Err(halt) = site.act_back(volume, act).await {
+                tracing::warn!("half a box stays in the pool: {volume}: {halt:?}");
+            }
+            gone(&fetched.ours).await;
+        }
+        error
+    }
+
+    /// Where what comes from an address is kept until it is whole.
+    fn part_of(&self, url: &str) -> PathBuf {
+        self.downloads.join(format!("{}.part", Digest::of(url.as_bytes())))
     }
 
     pub(super) async fn remove_box(&self, head: BoxHead, run: &Run) -> Result<String, RunError> {
@@ -196,13 +225,22 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
     async fn downloaded(&self, url: &str, import: &Import, handle: &StepHandle) -> Result<PathBuf, StepFailure> {
         let io = |error: std::io::Error| StepFailure::new("files", format!("the folder of downloads cannot be made: {error}"));
         tokio::fs::create_dir_all(&self.downloads).await.map_err(io)?;
-        let file = self.downloads.join(format!("{}.part", Digest::of(url.as_bytes())));
+        let file = self.part_of(url);
         if import.sha256.is_none() {
             // What came before may be of another file by now, and nothing would tell: only a checksum lets a download go on.
             let _ = tokio::fs::remove_file(&file).await;
         }
         download(url, &file, handle).await?;
         Ok(file)
+    }
+}
+
+/// Removes files of our own.
+async fn gone(files: &[PathBuf]) {
+    for file in files {
+        if let Err(error) = tokio::fs::remove_file(file).await {
+            tracing::warn!("a download stays: {}: {error}", file.display());
+        }
     }
 }
 

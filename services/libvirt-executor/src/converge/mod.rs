@@ -17,7 +17,7 @@ use crate::definition::{Desired, Pool, Record};
 use crate::engine::{Act, DomainRef, Format, Hypervisor, NewVolume, Scope, Source};
 use crate::plan::{self, Circumstances, DomainAction, Todo};
 
-pub(crate) use site::{Halt, Site};
+pub(crate) use site::{BROKEN_OFF, Halt, Site};
 
 /// What an apply says that found everything as it should be.
 pub(crate) const NOTHING: &str = "nothing to do";

@@ -20,6 +20,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long a daemon that is away is waited for within one step.
 const ENGINE_AWAY: Duration = Duration::from_secs(120);
 
+/// What a step says that was left in the middle.
+pub(crate) const BROKEN_OFF: &str = "it was broken off";
+
 /// Why work stops.
 #[derive(Debug)]
 pub(crate) enum Halt {
@@ -100,7 +103,15 @@ impl<'a, E: Hypervisor> Site<'a, E> {
         let answer = &mut came_to;
         let spec = self.spec(act.word(), subject);
         let effect = |handle: orrery_queue::StepHandle| async move {
-            match self.told(act, &handle).await {
+            let told = tokio::select! {
+                biased;
+                told = self.told(act, &handle) => told,
+                why = self.broken_off(act, back) => {
+                    *answer = Some(Err(Halt::Run(why)));
+                    return Ok(StepDone::skipped(BROKEN_OFF));
+                }
+            };
+            match told {
                 Ok(effect) => {
                     let detail = effect.warnings.join("; ");
                     let mut done = if effect.already { StepDone::found_done(detail) } else { StepDone::done(detail) };
@@ -121,6 +132,11 @@ impl<'a, E: Hypervisor> Site<'a, E> {
             self.run.step(spec, effect).await?
         };
         came_to.unwrap_or(Err(Halt::Replan))
+    }
+
+    /// Resolves when there is a reason to stop, for an act that takes long and may end in the middle.
+    async fn broken_off(&self, act: &Act, back: bool) -> RunError {
+        if matches!(act, Act::Upload { .. }) && !back { self.run.interrupted().await } else { std::future::pending().await }
     }
 
     /// The act with its progress told, tried again while the trouble is transient.

@@ -241,7 +241,8 @@ impl Lab {
         Certificate::new().served(self.listen(), content)
     }
 
-    fn listen(&self) -> TcpListener {
+    /// A socket on the host that the executor can reach.
+    pub fn listen(&self) -> TcpListener {
         self.libvirt.network().unwrap().listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap()
     }
 }
