@@ -37,7 +37,7 @@ async fn once(engine: &impl Hypervisor, one: Act) -> Effect {
 }
 
 async fn seen(engine: &impl Hypervisor, lab: &Lab, machine: &Machine) -> Seen {
-    let scope = Scope { pool: None, networks: false, only: Some(machine.uuid), in_short: false };
+    let scope = Scope { only: Some(machine.uuid), ..Scope::default() };
     let observed = engine.observe(&scope).await.unwrap();
     let seen = observed.domain(machine.uuid).unwrap_or_else(|| panic!("{} is seen", machine.name)).clone();
     assert_eq!(seen.domain, lab.domain(machine));
@@ -170,6 +170,8 @@ async fn tuned(engine: &impl Hypervisor, lab: &Lab, machine: &Machine) {
     let shortly = engine.observe(&short).await.unwrap();
     let shortly = shortly.domain(machine.uuid).unwrap();
     assert_eq!((shortly.state, shortly.metadata.as_str(), shortly.hash.as_ref()), (State::Off, r#"{"version":2}"#, None));
+    let none = engine.observe(&Scope { no_domains: true, ..Scope::all("orrery") }).await.unwrap();
+    assert!(none.domains.is_empty() && none.others.is_empty());
     let only = Scope { only: Some(uuid::Uuid::nil()), ..Scope::default() };
     let others = engine.observe(&only).await.unwrap().others;
     assert!(others.iter().any(|other| other.domain == domain && other.ours), "what was not asked for is told in short");

@@ -200,7 +200,8 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         host: &Host,
         boxes: &BTreeMap<String, BoxHead>,
     ) -> Result<Option<Desired>, JudgeError> {
-        let observed = self.engine.observe(&Scope { in_short: true, ..Scope::default() }).await.map_err(away)?;
+        let scope = Scope { only: Some(head.id.uuid()), in_short: true, ..Scope::default() };
+        let observed = self.engine.observe(&scope).await.map_err(away)?;
         let Some(record) = observed.domain(head.id.uuid()).and_then(|seen| Record::read(&seen.metadata)) else { return Ok(None) };
         let Some(machine) = self.machine(head, record.version).await? else { return Ok(None) };
         let identity = self.identity(head, record.version, record.command).await?;
@@ -233,7 +234,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
 
     pub(crate) async fn host_now(&self) -> Result<Host, JudgeError> {
         let capabilities = self.engine.capabilities().await.map_err(away)?;
-        let observed = self.engine.observe(&Scope { in_short: true, ..Scope::all(Pool::NAME) }).await.map_err(away)?;
+        let observed = self.engine.observe(&Scope { no_domains: true, ..Scope::all(Pool::NAME) }).await.map_err(away)?;
         let subnets = observed.networks.iter().filter_map(|network| Some((network.name.clone(), *network.subnets.first()?)));
         let subnets = subnets.collect();
         let volumes = observed.volumes.into_iter().map(|volume| (volume.name, volume.format)).collect();

@@ -103,7 +103,8 @@ fn not_seen_ready<E: Hypervisor>(site: &Site<'_, E>) -> bool {
 
 async fn rounds<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, done: &mut Done) -> Result<Todo, RunError> {
     for round in 0..ROUNDS {
-        let observed = site.observe(&Scope::all(Pool::NAME)).await?;
+        let scope = Scope { only: Some(apply.desired.domain().uuid), ..Scope::all(Pool::NAME) };
+        let observed = site.observe(&scope).await?;
         let todo = plan::plan(apply.desired, &observed, &Circumstances { old: apply.old.map(|old| &old.machine), held: apply.held });
         if let Some(refusal) = todo.refusals.first() {
             return Err(RunError::failed(refusal.code, refusal.message.clone()));

@@ -13,6 +13,8 @@ pub struct Scope {
     pub pool: Option<String>,
     /// Whether networks matter.
     pub networks: bool,
+    /// No domain is looked at: what a host has around them is asked for.
+    pub no_domains: bool,
     /// Only the domain with this UUID in full; the others, ours too, are told in short.
     pub only: Option<Uuid>,
     /// State and metadata alone: no hash of the definition, no addresses, no snapshots. Enough to judge, not to act.
@@ -23,7 +25,7 @@ impl Scope {
     /// Everything, with the volumes of this pool.
     #[must_use]
     pub fn all(pool: impl Into<String>) -> Self {
-        Self { pool: Some(pool.into()), networks: true, only: None, in_short: false }
+        Self { pool: Some(pool.into()), networks: true, ..Self::default() }
     }
 }
 

@@ -16,8 +16,24 @@ type Listed = (Vec<Seen>, Vec<Other>);
 /// Looks at what a scope asks for.
 pub(super) async fn observe(engine: &LibvirtEngine, scope: &Scope) -> Result<Observed, EngineError> {
     let mut observed = Observed::default();
+    if !scope.no_domains {
+        (observed.domains, observed.others) = all_domains(engine, scope).await?;
+    }
+    if let Some(pool) = scope.pool.clone() {
+        let unchanging = engine.pools.try_hold(&pool);
+        let question = move |connection: &Connect| volumes(connection, &pool, unchanging.is_some());
+        observed.volumes = engine.ask(Kind::Vm, LONG, question).await?;
+    }
+    if scope.networks {
+        observed.networks = engine.ask(Kind::Vm, LONG, all_networks).await?;
+    }
+    Ok(observed)
+}
+
+/// The domains of both drivers, by name.
+async fn all_domains(engine: &LibvirtEngine, scope: &Scope) -> Result<Listed, EngineError> {
     let wanted = scope.clone();
-    let vms = engine.ask(Kind::Vm, LONG, move |connection| list(connection, Kind::Vm, &wanted)).await?;
+    let (mut domains, mut others) = engine.ask(Kind::Vm, LONG, move |connection| list(connection, Kind::Vm, &wanted)).await?;
     let containers = match engine.container {
         None => Listed::default(),
         Some(_) => {
@@ -29,21 +45,11 @@ pub(super) async fn observe(engine: &LibvirtEngine, scope: &Scope) -> Result<Obs
             }
         }
     };
-    for (seen, others) in [vms, containers] {
-        observed.domains.extend(seen);
-        observed.others.extend(others);
-    }
-    observed.domains.sort_by(|a, b| a.name.cmp(&b.name));
-    observed.others.sort_by(|a, b| a.name.cmp(&b.name));
-    if let Some(pool) = scope.pool.clone() {
-        let unchanging = engine.pools.try_hold(&pool);
-        let question = move |connection: &Connect| volumes(connection, &pool, unchanging.is_some());
-        observed.volumes = engine.ask(Kind::Vm, LONG, question).await?;
-    }
-    if scope.networks {
-        observed.networks = engine.ask(Kind::Vm, LONG, all_networks).await?;
-    }
-    Ok(observed)
+    domains.extend(containers.0);
+    others.extend(containers.1);
+    domains.sort_by(|a, b| a.name.cmp(&b.name));
+    others.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok((domains, others))
 }
 
 fn list(connection: &Connect, kind: Kind, scope: &Scope) -> Result<Listed, EngineError> {

@@ -345,7 +345,7 @@ impl World {
 
     pub(super) fn observe(&self, scope: &Scope) -> Observed {
         let mut observed = Observed::default();
-        for kept in self.domains.values() {
+        for kept in self.domains.values().filter(|_| !scope.no_domains) {
             match kept.metadata.as_deref().filter(|_| scope.only.is_none_or(|only| only == kept.domain.uuid)) {
                 Some(metadata) => observed.domains.push(self.seen(kept, metadata, scope.in_short)),
                 None => observed.others.push(Other {
