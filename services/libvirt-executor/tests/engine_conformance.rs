@@ -295,7 +295,7 @@ async fn streams(engine: &impl Hypervisor, lab: &Lab, machine: &Machine) {
 
 async fn snapshots(engine: &impl Hypervisor, lab: &Lab, machine: &Machine) {
     let domain = lab.domain(machine);
-    let take = |name: &str| Act::SnapshotCreate { domain, name: name.to_owned(), description: "before & after".to_owned() };
+    let take = |name: &str| Act::SnapshotCreate { domain, name: name.to_owned(), description: "before & after".to_owned(), ran: false };
     if !lab.has(Lack::Snapshots) {
         let error = act(engine, take("one")).await.unwrap_err();
         assert_eq!((error.class, error.code), (Class::Refuse, "snapshot_unsupported"));

@@ -1,6 +1,7 @@
 //! What is done to a machine without a new version: power, snapshots, and its end.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use orrery_queue::RunError;
@@ -89,10 +90,19 @@ pub(crate) async fn snapshot<E: Hypervisor>(
     name: &str,
     description: &str,
 ) -> Result<String, RunError> {
-    let act = |domain| Act::SnapshotCreate { domain, name: name.to_owned(), description: description.to_owned() };
-    let there = |seen: &Seen| site.run.run() > 1 && seen.snapshots.iter().any(|snapshot| snapshot.name == name);
+    let ran = AtomicBool::new(false);
+    let act = |domain| {
+        let (name, description) = (name.to_owned(), description.to_owned());
+        Act::SnapshotCreate { domain, name, description, ran: ran.load(Ordering::Relaxed) }
+    };
+    let there = |seen: &Seen| {
+        ran.store(seen.state == State::Running, Ordering::Relaxed);
+        site.run.run() > 1 && seen.snapshots.iter().any(|snapshot| snapshot.name == name)
+    };
     let summary = one(site, identity, act, there, &format!("snapshot {name} made")).await?;
-    if let Some(seen) = found(site, identity).await?.filter(|seen| seen.state.is_left_behind(seen.reason)) {
+    // A daemon that died over it left the guest standing, in a word of its own or in that of somebody's hand.
+    let stands = |seen: &Seen| seen.state.is_left_behind(seen.reason) || (ran.load(Ordering::Relaxed) && seen.state == State::Paused);
+    if let Some(seen) = found(site, identity).await?.filter(stands) {
         site.act_back(&identity.domain, Act::Resume { domain: seen.domain }).await.map_err(unstable)?;
     }
     Ok(summary)

@@ -224,6 +224,8 @@ pub enum Act {
         name: String,
         /// What a person wrote about it.
         description: String,
+        /// The guest ran when this was asked for: one that stands still now was stopped by a daemon that died over it.
+        ran: bool,
     },
     /// Brings a domain back to a snapshot.
     SnapshotRevert {

@@ -50,8 +50,8 @@ pub(super) async fn carry_out(engine: &LibvirtEngine, act: &Act, say: Say<'_>) -
             engine.with(domain, CALL, move |domain| domains::set_memory(domain, bytes.div_ceil(1024))).await
         }
         Act::SetShares { domain, shares } => engine.with(domain, CALL, move |domain| domains::set_shares(domain, shares)).await,
-        Act::SnapshotCreate { domain, name, description } => {
-            snapshots::with(engine, domain, move |domain, kinds| snapshots::create(domain, kinds, &name, &description)).await
+        Act::SnapshotCreate { domain, name, description, ran } => {
+            snapshots::with(engine, domain, move |domain, kinds| snapshots::create(domain, kinds, &name, &description, ran)).await
         }
         Act::SnapshotRevert { domain, name } => {
             snapshots::with(engine, domain, move |domain, kinds| snapshots::revert(domain, kinds, &name)).await

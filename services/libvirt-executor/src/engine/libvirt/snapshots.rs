@@ -7,7 +7,7 @@ use virt::sys;
 use super::storage::present;
 use super::{LONG, LibvirtEngine};
 use crate::engine::error::EngineError;
-use crate::engine::observed::SnapshotKinds;
+use crate::engine::observed::{SnapshotKinds, State};
 use crate::engine::{DomainRef, Effect, Kind, raw, xml};
 
 /// Does something to a machine that may have snapshots, knowing which this daemon can bring back.
@@ -25,14 +25,14 @@ where
     engine.ask(Kind::Vm, LONG, question).await
 }
 
-pub(super) fn create(domain: &Domain, kinds: SnapshotKinds, name: &str, description: &str) -> Result<Effect, EngineError> {
+pub(super) fn create(domain: &Domain, kinds: SnapshotKinds, name: &str, description: &str, ran: bool) -> Result<Effect, EngineError> {
     if present(Domain::lookup_snapshot_by_name(domain, name, 0))?.is_some() {
         return Ok(Effect { already: true, ..Effect::made(name) });
     }
     takeable(domain, kinds)?;
     // Else the snapshot would be one of a guest that stands still.
     let (state, reason) = raw::state(domain)?;
-    if state.is_left_behind(reason) {
+    if state.is_left_behind(reason) || (ran && state == State::Paused) {
         domain.resume()?;
     }
     let definition = format!(

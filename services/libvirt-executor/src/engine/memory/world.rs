@@ -144,7 +144,7 @@ impl World {
             Act::SetVcpus { domain, count } => self.set(*domain, |kept| std::mem::replace(&mut kept.vcpus, *count) != *count),
             Act::SetMemory { domain, bytes } => self.set(*domain, |kept| std::mem::replace(&mut kept.memory, *bytes) != *bytes),
             Act::SetShares { domain, shares } => self.set(*domain, |kept| std::mem::replace(&mut kept.shares, *shares) != *shares),
-            Act::SnapshotCreate { domain, name, description } => self.snapshot(*domain, name, description),
+            Act::SnapshotCreate { domain, name, description, .. } => self.snapshot(*domain, name, description),
             Act::SnapshotRevert { domain, name } => self.revert(*domain, name, events),
             Act::SnapshotDelete { domain, name } => self.set(*domain, |kept| {
                 let before = kept.snapshots.len();
