@@ -7,7 +7,7 @@ import { bringBack, kill, notOurs, until } from "./installation.mjs";
 after(closeBrowser);
 
 /// What the browser itself says on the console of an api that cannot be reached, or that has lost what it leans on.
-const AWAY = [/ERR_INTERNET_DISCONNECTED|ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING/, /\b50[234]\b/];
+const AWAY = [/ERR_(INTERNET_DISCONNECTED|CONNECTION_\w+|SOCKET_NOT_CONNECTED|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)/, /\b50[234]\b/];
 
 test("an executor that is away is told in the banner, and its command goes on when it is back", { skip: notOurs }, async (t) => {
   const name = unique("waits");
