@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use orrery_contracts::Problem;
 use orrery_contracts::rest::List;
+use reqwest::{Method, RequestBuilder};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error;
@@ -43,8 +45,17 @@ impl Api {
 
     /// Reads something.
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        let asked = self.http.get(format!("{}/api/v1{path}", self.base)).bearer_auth(&self.token).send().await;
-        let answer = asked.with_context(|| format!("Orrery cannot be reached at {}", self.base))?;
+        self.answered(self.http.get(format!("{}/api/v1{path}", self.base))).await
+    }
+
+    /// Asks for a change.
+    pub(crate) async fn send<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        self.answered(self.http.request(method, format!("{}/api/v1{path}", self.base)).json(body)).await
+    }
+
+    async fn answered<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
+        let answer = request.bearer_auth(&self.token).send().await;
+        let answer = answer.with_context(|| format!("Orrery cannot be reached at {}", self.base))?;
         let status = answer.status();
         let body = answer.bytes().await.with_context(|| format!("the answer of {} broke off", self.base))?;
         if !status.is_success() {

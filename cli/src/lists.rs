@@ -74,7 +74,7 @@ fn version(current: Option<u32>, latest: u32) -> String {
     }
 }
 
-fn print(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+pub(crate) fn print(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     let heads = heads.iter().map(|head| (*head).to_owned()).collect();
     let all: Vec<Vec<String>> = std::iter::once(heads).chain(rows).collect();
     for line in columns(&all) {

@@ -4,6 +4,7 @@
 mod api;
 mod console;
 mod lists;
+mod secrets;
 
 use std::path::PathBuf;
 
@@ -32,6 +33,9 @@ enum What {
     Machines,
     /// What the queue does, and what it does next.
     Queue,
+    /// The secrets of a stack: which there are, and new values for them.
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
     /// The serial console of a machine; Ctrl and ] lead out.
     Console {
         /// Its name, `owner/name`, or id.
@@ -55,6 +59,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         What::Stacks => lists::stacks(&api).await,
         What::Machines => lists::machines(&api).await,
         What::Queue => lists::queue(&api).await,
+        What::Secrets(what) => secrets::run(&api, what).await,
         What::Console { machine } => console::carry(&api, &machine).await,
     }
 }

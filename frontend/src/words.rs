@@ -224,18 +224,25 @@ pub(crate) fn command_reason(command: &Command) -> Option<String> {
 
 /// What a command does, as a verb.
 pub(crate) fn command_verb(command: &Command) -> &str {
-    match command.r#type.as_deref() {
-        Some("stack.version.create" | "machine.version.create") => "save",
-        Some("stack.rollback" | "machine.rollback") => "roll back",
-        Some("machine.shutdown") => "shut down",
-        Some("machine.snapshot.create") => "snapshot",
-        Some("machine.snapshot.revert") => "revert",
-        Some("machine.snapshot.delete") => "forget a snapshot of",
-        Some("box.import") => "import box",
-        Some("box.remove") => "remove box",
-        Some(kind) => kind.rsplit('.').next().unwrap_or(kind),
+    match command.r#type.as_deref().map(deed) {
+        Some("version.create") => "save",
+        Some("rollback") => "roll back",
+        Some("shutdown") => "shut down",
+        Some("snapshot.create") => "snapshot",
+        Some("snapshot.revert") => "revert",
+        Some("snapshot.delete") => "forget a snapshot of",
+        Some("secret.put") => "set a secret of",
+        Some("secret.remove") => "forget a secret of",
+        Some("import") => "import box",
+        Some("remove") => "remove box",
+        Some(deed) => deed,
         None => "unreadable message",
     }
+}
+
+/// A type without that which it is about.
+fn deed(kind: &str) -> &str {
+    kind.split_once('.').map_or(kind, |(_, deed)| deed)
 }
 
 /// What a command is about: the stack's or machine's name, else what its publisher wrote.
@@ -268,28 +275,28 @@ pub(crate) fn command_deed(command: &Command) -> &'static str {
 
 /// A type of command that has been carried out.
 fn past(kind: &str) -> &'static str {
-    match kind {
-        "stack.version.create" | "machine.version.create" => "saved",
-        "machine.snapshot.create" => "kept in a snapshot",
-        "machine.snapshot.revert" => "reverted",
-        "machine.snapshot.delete" => "snapshot forgotten",
-        other => match other.rsplit('.').next() {
-            Some("create") => "created",
-            Some("apply") => "applied",
-            Some("rollback") => "rolled back",
-            Some("deploy") => "deployed",
-            Some("start") => "started",
-            Some("stop") => "stopped",
-            Some("restart") => "restarted",
-            Some("shutdown") => "shut down",
-            Some("reboot") => "rebooted",
-            Some("suspend") => "suspended",
-            Some("resume") => "resumed",
-            Some("delete") => "deleted",
-            Some("import") => "imported",
-            Some("remove") => "removed",
-            Some(_) | None => "done",
-        },
+    match deed(kind) {
+        "version.create" => "saved",
+        "snapshot.create" => "kept in a snapshot",
+        "snapshot.revert" => "reverted",
+        "snapshot.delete" => "snapshot forgotten",
+        "secret.put" => "secret set",
+        "secret.remove" => "secret forgotten",
+        "create" => "created",
+        "apply" => "applied",
+        "rollback" => "rolled back",
+        "deploy" => "deployed",
+        "start" => "started",
+        "stop" => "stopped",
+        "restart" => "restarted",
+        "shutdown" => "shut down",
+        "reboot" => "rebooted",
+        "suspend" => "suspended",
+        "resume" => "resumed",
+        "delete" => "deleted",
+        "import" => "imported",
+        "remove" => "removed",
+        _ => "done",
     }
 }
 

@@ -20,6 +20,7 @@ pub mod loss;
 pub mod machines;
 pub mod memory;
 pub mod postgres;
+pub mod private_registry;
 pub mod publisher;
 pub mod race;
 pub mod registry;

@@ -29,12 +29,21 @@ pub(crate) fn act() -> Act {
 impl Act {
     /// Sends a request that becomes a command, and calls `then` with it.
     pub(crate) fn send(self, path: String, body: impl serde::Serialize + 'static, then: impl FnOnce(Command) + 'static) {
+        self.ask(async move { http::post::<Command>(&path, &body, None).await }, then);
+    }
+
+    /// The same for what takes the place of something.
+    pub(crate) fn put(self, path: String, body: impl serde::Serialize + 'static, then: impl FnOnce(Command) + 'static) {
+        self.ask(async move { http::replace::<Command>(&path, &body).await }, then);
+    }
+
+    fn ask(self, request: impl Future<Output = Result<Command, Fault>> + 'static, then: impl FnOnce(Command) + 'static) {
         if self.busy.get_untracked() {
             return;
         }
         self.busy.set(true);
         spawn_local(async move {
-            let answer = http::post::<Command>(&path, &body, None).await;
+            let answer = request.await;
             let _ = self.busy.try_set(false);
             match answer {
                 Ok(command) => {

@@ -107,11 +107,21 @@ pub(crate) async fn tell(path: &str, body: &impl Serialize) -> Result<(), Fault>
 
 /// Sends a part of a file, and where it belongs in it.
 pub(crate) async fn put<T: DeserializeOwned>(path: &str, range: Option<&str>, bytes: &JsValue) -> Result<T, Fault> {
+    put_as(path, "application/octet-stream", range, bytes).await
+}
+
+/// Puts something in the place of what was there.
+pub(crate) async fn replace<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, Fault> {
+    let body = serde_json::to_string(body).map_err(|error| Fault::Unreachable(error.to_string()))?;
+    put_as(path, "application/json", None, &JsValue::from_str(&body)).await
+}
+
+async fn put_as<T: DeserializeOwned>(path: &str, kind: &str, range: Option<&str>, bytes: &JsValue) -> Result<T, Fault> {
     let init = RequestInit::new();
     init.set_method("PUT");
     init.set_body(bytes);
     let headers = web_sys::Headers::new().map_err(|_| Fault::Unreachable("no headers".into()))?;
-    let all = [("Content-Type", "application/octet-stream"), ("X-Orrery-CSRF", "1")];
+    let all = [("Content-Type", kind), ("X-Orrery-CSRF", "1")];
     for (name, value) in all.into_iter().chain(range.map(|range| ("Content-Range", range))) {
         let _ = headers.set(name, value);
     }

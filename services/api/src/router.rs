@@ -1,7 +1,7 @@
 //! The one list of routes, and the layers around all of them.
 
 use aide::axum::ApiRouter;
-use aide::axum::routing::{get_with, post_with};
+use aide::axum::routing::{get_with, post_with, put_with};
 use aide::transform::TransformOperation;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware;
@@ -16,8 +16,8 @@ use tower_http::compression::predicate::{NotForContentType, Predicate as _, Size
 use crate::auth::{login, logout, me, password_change, users};
 use crate::bundles::upload;
 use crate::commands::{
-    boxes, command_cancel, command_retry, machine_create, machine_lifecycle, machine_versions, stack_apply, stack_create, stack_delete,
-    stack_deploy, stack_restart, stack_rollback, stack_start, stack_stop, version_create,
+    boxes, command_cancel, command_retry, machine_create, machine_lifecycle, machine_versions, secrets, stack_apply, stack_create,
+    stack_delete, stack_deploy, stack_restart, stack_rollback, stack_start, stack_stop, version_create,
 };
 use crate::problems::{self, Refusal};
 use crate::queries;
@@ -89,6 +89,13 @@ fn versioned() -> ApiRouter<Api> {
         .api_route("/stacks/{id}/restart", post_with(stack_restart::restart, says("Stop and start")))
         .api_route("/stacks/{id}/delete", post_with(stack_delete::delete, says("Remove the stack; its volumes only when told")))
         .api_route("/stacks/{id}/containers", get_with(queries::containers::list, says("The containers of a stack")))
+        .api_route("/secrets/{id}", get_with(queries::secrets::list, says("The secrets of a stack, by name; never their values")))
+        .api_route("/secrets/{id}/{name}", put_with(secrets::put, says("Keep a secret for a stack, or its next version")))
+        .api_route("/secrets/{id}/{name}/remove", post_with(secrets::remove, says("Forget a secret of a stack")))
+        .api_route(
+            "/stacks/{id}/sealing-key",
+            get_with(queries::secrets::key, says("To what the values of the stack's secrets are sealed")),
+        )
         .merge(machines())
         .api_route("/commands", get_with(queries::commands::list, says("Commands, newest first, without plans and steps")))
         .api_route("/commands/{id}", get_with(queries::commands::get, says("A command with its plan and steps")))

@@ -15,4 +15,5 @@ pub mod files;
 pub mod observe;
 pub mod plan;
 pub mod rpc;
+pub mod secrets;
 pub mod service;

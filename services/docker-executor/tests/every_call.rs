@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use orrery_contracts::bundle::BundleLimits;
-use orrery_contracts::{Change, Engine as Which, StackEvent, Status, TransitionMessage, subjects};
+use orrery_contracts::{Change, Engine as Which, Secret, StackChange, StackEvent, Status, TransitionMessage, subjects};
 use orrery_docker_executor::commands::DockerExecutor;
 use orrery_docker_executor::engine::memory::MemoryEngine;
 use orrery_docker_executor::files::DataDir;
@@ -47,7 +47,9 @@ impl Stage {
         let world = World::new(1, false);
         world.weather(Weather { delay: 1, ..Weather::default() });
         let engine = Arc::new(MemoryEngine::with_images(&[IMAGE]));
-        Self { world, engine, data: tempfile::tempdir().unwrap(), acts: Arc::default(), published: 0 }
+        let data = tempfile::tempdir().unwrap();
+        std::fs::write(data.path().join("sealing.key"), [7; 32]).unwrap();
+        Self { world, engine, data, acts: Arc::default(), published: 0 }
     }
 
     fn start(&mut self, mischief: Mischief) -> (Arc<Wire>, tokio::task::AbortHandle) {
@@ -94,11 +96,19 @@ impl Stage {
             if item.subject.contains(".stack.") {
                 let mut head: Value = serde_json::from_slice(&item.body).unwrap();
                 head["created_at"].take();
+                for secret in head.get_mut("secrets").and_then(Value::as_object_mut).into_iter().flat_map(|all| all.values_mut()) {
+                    secret["at"].take();
+                }
                 heads.insert(item.subject, head);
             }
         }
         let events = self.world.all(subjects::EVENTS).into_iter().filter(|item| item.subject.starts_with("orrery.events.stack."));
-        let told = events.map(|item| serde_json::from_slice::<StackEvent>(&item.body).unwrap()).map(|event| format!("{:?}", event.change));
+        let told = events.map(|item| serde_json::from_slice::<StackEvent>(&item.body).unwrap()).map(|event| match event.change {
+            StackChange::SecretsChanged { secrets } => {
+                format!("{:?}", Secret::all(&secrets).iter().map(|one| one.version).collect::<Vec<_>>())
+            }
+            change => format!("{change:?}"),
+        });
         End {
             inventory: self.engine.inventory(),
             heads: heads.into_values().collect(),
@@ -127,12 +137,25 @@ fn command(kind: &str, payload: Value) -> Value {
     json!({ "type": kind, "target": "shop", "payload": payload })
 }
 
+/// A version that mounts a secret and has it in a variable.
+fn with_secret() -> Value {
+    let text = format!(
+        "services:\n  web:\n    image: {IMAGE}\n    environment: {{TOKEN: 'secret://token'}}\n    secrets: [token]\nsecrets:\n  token: {{external: true}}\n"
+    );
+    json!({ "files": { "compose.yaml": text } })
+}
+
+/// "from elsewhere", sealed to the key whose secret half is 32 times 7.
+const SEALED: &str = "kGY4dGoAxnNvGSTITxPGqJt3YcsAONcQvSEc6Zw8WjcjKamx/JY9XXxsknR3wvmGyYquG6yTs9o2/Y5tWmU=";
+
 /// What comes before, and the command itself.
 fn case(name: &str) -> (Vec<Value>, Value) {
     let create = command("stack.create", json!({ "bundle": first() }));
     let version = command("stack.version.create", json!({ "bundle": second() }));
     let apply = |version: u32| command("stack.apply", json!({ "version": version }));
     let plain = |kind: &str| command(kind, json!({}));
+    let secret = command("stack.secret.put", json!({ "name": "token", "sealed": SEALED }));
+    let version_with_secret = command("stack.version.create", json!({ "bundle": with_secret() }));
     match name {
         "create" => (vec![], create),
         "version" => (vec![create], version),
@@ -144,6 +167,9 @@ fn case(name: &str) -> (Vec<Value>, Value) {
         "stop" => (vec![create, apply(1)], plain("stack.stop")),
         "restart" => (vec![create, apply(1)], plain("stack.restart")),
         "delete" => (vec![create, apply(1)], plain("stack.delete")),
+        "secret" => (vec![create], secret),
+        "secret removed" => (vec![create, secret], command("stack.secret.remove", json!({ "name": "token" }))),
+        "apply with another value" => (vec![create, version_with_secret, secret.clone(), apply(2), secret], apply(2)),
         "delete with volumes" => (vec![create, apply(1)], command("stack.delete", json!({ "volumes": true }))),
         other => panic!("there is no case {other}"),
     }
@@ -193,7 +219,7 @@ fn tell(name: &str, mischief: Mischief) -> Told {
             stage.start(Mischief::None);
         }
         if let (Mischief::Refused(_), Change::Failed { failure }) = (mischief, stage.stopped(seq).await) {
-            if !name.starts_with("st") && !name.starts_with("re") && !name.starts_with("delete") {
+            if !name.starts_with("st") && !name.starts_with("re") && !name.starts_with("se") && !name.starts_with("delete") {
                 let runs: Vec<String> = stage.engine.up().into_keys().collect();
                 assert_eq!(runs, ran.into_keys().collect::<Vec<_>>(), "{name}, {mischief:?}: {failure:?}");
             }
@@ -214,7 +240,7 @@ fn mischief_of_acts(mischief: Mischief) -> Mischief {
     }
 }
 
-const CASES: [&str; 11] = [
+const CASES: [&str; 14] = [
     "create",
     "version",
     "apply the first",
@@ -226,6 +252,9 @@ const CASES: [&str; 11] = [
     "restart",
     "delete",
     "delete with volumes",
+    "secret",
+    "secret removed",
+    "apply with another value",
 ];
 
 #[test]

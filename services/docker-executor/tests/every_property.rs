@@ -56,11 +56,11 @@ fn requests(written: &Value, read: &Outcome) -> Value {
 }
 
 fn all(desired: &Desired) -> Value {
-    let Desired { identity: _, networks, volumes, services, inline, folders, notes: _ } = desired;
+    let Desired { identity: _, networks, volumes, services, inline, folders, secrets, registries: _, notes: _ } = desired;
     let networks: Vec<Value> = networks.values().map(|spec| json!([spec.body, spec.external])).collect();
     let volumes: Vec<Value> = volumes.values().map(|spec| json!([spec.body, spec.external])).collect();
     let services: Vec<Value> = services.values().map(service).collect();
-    json!([networks, volumes, services, format!("{inline:?} {folders:?}")])
+    json!([networks, volumes, services, format!("{inline:?} {folders:?} {secrets:?}")])
 }
 
 fn service(spec: &ServiceSpec) -> Value {

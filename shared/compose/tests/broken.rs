@@ -98,7 +98,7 @@ fn what_leaves_the_bundle_or_is_not_supported_is_refused() {
         ("a Dockerfile that is not there", with(service("build: ./app"), &["app/dockerfile"])),
         ("an include from elsewhere", of("include: [oci://example.com/x]\nservices: {web: {image: x}}\n")),
         ("an include that is not there", with("include: [db.yml]\nservices: {web: {image: x}}\n".to_owned(), &["db.yaml"])),
-        ("a secret of Swarm", of(service("secrets: [s]") + "secrets: {s: {external: true}}\n")),
+        ("a config of Swarm", of(service("configs: [s]") + "configs: {s: {external: true}}\n")),
         ("keys that Orrery refuses", of(service("post_start: [{command: x}]\nuse_api_socket: true\nexternal_links: [other]"))),
         (
             "keys without effect",

@@ -1,14 +1,17 @@
 //! What the executors and the api report: transitions, steps, cancel requests, and what became of stacks. Events are
 //! kept for ever; readers tolerate fields that they do not know.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::heads::{Desired, LockOf, ServiceExpectation};
-use crate::ids::{Digest, Name, StackId};
+use crate::ids::{Digest, Name, SecretName, StackId};
 use crate::plan::Plan;
 use crate::rest::VersionFile;
+use crate::secret::SecretHead;
 use crate::status::Status;
 use crate::time::Time;
 
@@ -255,6 +258,7 @@ impl StackEvent {
             StackChange::VersionCreated { version, .. } => format!("version:{version}"),
             StackChange::HeadMoved { current, .. } => format!("head:{current:?}:{attempt}"),
             StackChange::DesiredChanged { desired } => format!("desired:{desired:?}:{attempt}"),
+            StackChange::SecretsChanged { .. } => "secrets".to_owned(),
             StackChange::Deleted { .. } => "deleted".to_owned(),
         };
         Uuid::new_v5(&stack_id.uuid(), format!("{seq}:{what}").as_bytes())
@@ -305,6 +309,11 @@ pub enum StackChange {
     DesiredChanged {
         /// What is wanted now.
         desired: Desired,
+    },
+    /// A secret was set or removed.
+    SecretsChanged {
+        /// All that there ever were, by name; the values lie elsewhere, sealed.
+        secrets: BTreeMap<SecretName, SecretHead>,
     },
     /// The stack is gone; its versions stay in the log.
     Deleted {

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::command::BoxFormat;
 use crate::engine::Engine;
-use crate::ids::{Digest, MachineId, Name, StackId};
+use crate::ids::{Digest, MachineId, Name, SecretName, StackId};
 use crate::rest::VersionFile;
+use crate::secret::SecretHead;
 use crate::time::Time;
 
 /// The installation, under the key `installation`: written once, when the broker is provisioned.
@@ -70,6 +71,9 @@ pub struct StackHead {
     /// mean by now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pinned: bool,
+    /// Its secrets; their values are sealed, and lie elsewhere.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<SecretName, SecretHead>,
 }
 
 /// The images that a version ran with, by their names in the definition; kept in BUNDLES as JSON.

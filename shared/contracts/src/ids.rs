@@ -67,6 +67,53 @@ impl fmt::Display for Name {
     }
 }
 
+/// The name of a secret within its stack: `^[A-Za-z0-9._-]{1,64}$`, as Compose names one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+pub struct SecretName(#[schemars(regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"))] String);
+
+impl SecretName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SecretName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        // It names a file on the host.
+        let dots = text.chars().all(|c| c == '.');
+        if dots || text.len() > 64 || !text.chars().all(fits) {
+            return Err(InvalidName(format!("{text:?} is no name of a secret: use 1 to 64 letters, digits, '.', '_' and '-'")));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for SecretName {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<SecretName> for String {
+    fn from(name: SecretName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for SecretName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The id of a command: a UUID in canonical lower-case form, chosen by the publisher. Any other spelling of the same
 /// UUID is refused, because the broker deduplicates by the letters of the subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

@@ -22,6 +22,7 @@ pub mod problem;
 pub mod rest;
 pub mod rpc;
 pub mod schema;
+pub mod secret;
 pub mod stack;
 pub mod status;
 pub mod subjects;
@@ -38,7 +39,7 @@ pub use event::{
 pub use heads::{
     BoxHead, Desired, ImageLock, Installation, LockOf, LockedImage, MachineHead, QueueMark, StackHead, VersionRecord, Versioned,
 };
-pub use ids::{CommandId, Digest, InvalidName, MachineId, Name, StackId};
+pub use ids::{CommandId, Digest, InvalidName, MachineId, Name, SecretName, StackId};
 pub use machine::{
     BoxObservation, DomainState, MachineChange, MachineEvent, MachineFacts, MachineKind, MachineObservation, MachineStatus, MachineSummary,
 };
@@ -46,6 +47,7 @@ pub use observed::{ContainerObservation, Drift, EngineMarker, Health, PublishedP
 pub use plan::{FieldChange, Plan, PlanAction, PlanKept, PlanNote, Verb};
 pub use policy::{PolicyEntry, Quota, Role};
 pub use problem::{Code, Located, Problem, Severity};
+pub use secret::{LONGEST_SECRET, NewSecret, REGISTRY_SECRET, Sealed, SealingKey, Secret, SecretHead};
 pub use stack::{StackFacts, StackStatus};
 pub use status::{CommandState, IllegalTransition, Status};
 pub use time::Time;

@@ -8,8 +8,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::command::{
-    Apply, BoxImport, COMMAND_SCHEMA, CommandType, Create, MachineDelete, MachineShutdown, NoFields, Rollback, SnapshotCreate,
-    SnapshotName, StackDelete, VersionCreate,
+    Apply, BoxImport, COMMAND_SCHEMA, CommandType, Create, MachineDelete, MachineShutdown, NoFields, Rollback, SecretPut, SecretRemove,
+    SnapshotCreate, SnapshotName, StackDelete, VersionCreate,
 };
 use crate::event::{CancelRequest, ProgressMessage, StackEvent, StepMessage, TransitionMessage};
 use crate::figures::MachineSamples;
@@ -105,6 +105,8 @@ fn command_schema(kind: CommandType) -> Value {
         | CommandType::MachineResume
         | CommandType::BoxRemove => generator.subschema_for::<NoFields>(),
         CommandType::StackDelete => generator.subschema_for::<StackDelete>(),
+        CommandType::StackSecretPut => generator.subschema_for::<SecretPut>(),
+        CommandType::StackSecretRemove => generator.subschema_for::<SecretRemove>(),
         CommandType::MachineDelete => generator.subschema_for::<MachineDelete>(),
         CommandType::MachineShutdown => generator.subschema_for::<MachineShutdown>(),
         CommandType::MachineSnapshotCreate => generator.subschema_for::<SnapshotCreate>(),
@@ -146,6 +148,8 @@ const fn payload_required(kind: CommandType) -> bool {
         | CommandType::MachineSnapshotCreate
         | CommandType::MachineSnapshotRevert
         | CommandType::MachineSnapshotDelete
+        | CommandType::StackSecretPut
+        | CommandType::StackSecretRemove
         | CommandType::BoxImport => true,
         CommandType::StackStart
         | CommandType::StackStop
@@ -165,7 +169,7 @@ const fn payload_required(kind: CommandType) -> bool {
 /// Where messages travel: key, address, what it is for, and which messages it carries.
 type Channel = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
-const CHANNELS: [Channel; 25] = [
+const CHANNELS: [Channel; 26] = [
     (
         "publish",
         "orrery.commands.{id}",
@@ -230,6 +234,7 @@ const CHANNELS: [Channel; 25] = [
         "A machine's console or screen, both ways, or a picture of it; frames come on the reply subject.",
         &["machine.question"],
     ),
+    ("sealing", "orrery.rpc.{engine}.{host}.sealing", "To what the values of secrets are sealed; asked with `{}`.", &[]),
     ("uploads", "orrery.rpc.{engine}.{host}.uploads", "The uploads of boxes that lie on a host, or one of them.", &["uploads.question"]),
     (
         "upload",

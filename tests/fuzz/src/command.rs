@@ -2,8 +2,8 @@
 
 use orrery_contracts::command::{
     Action, Apply, BoxAction, BoxImport, BoxSource, BundleSource, CommandMessage, Create, Glance, MachineAction, MachineDelete,
-    MachineShutdown, NewCommand, NoFields, Rollback, SnapshotCreate, SnapshotName, StackAction, StackDelete, Target, VersionCreate,
-    Versioning,
+    MachineShutdown, NewCommand, NoFields, Rollback, SecretPut, SecretRemove, SnapshotCreate, SnapshotName, StackAction, StackDelete,
+    Target, VersionCreate, Versioning,
 };
 use orrery_contracts::rpc::StatusQuestion;
 use orrery_contracts::{Bundle, BundleLimits, Digest, Engine, engine, subjects};
@@ -76,6 +76,8 @@ fn written(message: &CommandMessage) -> Vec<u8> {
     match &message.action {
         Action::Stack(StackAction::Versioning(of)) | Action::Machine(MachineAction::Versioning(of)) => versioning(message, of),
         Action::Stack(StackAction::Delete { volumes }) => new(message, StackDelete { volumes: *volumes }),
+        Action::Stack(StackAction::SecretPut { name, sealed }) => new(message, SecretPut { name: name.clone(), sealed: sealed.clone() }),
+        Action::Stack(StackAction::SecretRemove { name }) => new(message, SecretRemove { name: name.clone() }),
         Action::Machine(MachineAction::Delete { disks }) => new(message, MachineDelete { disks: *disks }),
         Action::Machine(MachineAction::Shutdown { grace_seconds }) => new(message, MachineShutdown { grace_seconds: *grace_seconds }),
         Action::Machine(MachineAction::SnapshotCreate { name, description }) => {

@@ -40,6 +40,17 @@ async fn lists_are_read_and_what_is_wrong_is_said() -> anyhow::Result<()> {
     let machines = client(&orrery, &["machines"])?.output()?;
     ensure!(machines.status.success() && said(&machines).starts_with("MACHINE"), "{}", said(&machines));
 
+    let mut set = client(&orrery, &["secrets", "set", &name, "token"])?.stdin(Stdio::piped()).spawn()?;
+    set.stdin.take().context("no pipe")?.write_all(b"hunter2")?;
+    let set = set.wait_with_output()?;
+    ensure!(said(&set) == "version 1 of secret token kept; the next apply uses it\n", "{}", said(&set));
+    let secrets = client(&orrery, &["secrets", "list", &name])?.output()?;
+    ensure!(said(&secrets).contains("token") && said(&secrets).contains("v1") && !said(&secrets).contains("hunter2"), "{}", said(&secrets));
+    let forgotten = client(&orrery, &["secrets", "forget", &name, "token"])?.output()?;
+    ensure!(said(&forgotten) == "secret token forgotten\n", "{}", said(&forgotten));
+    let again = client(&orrery, &["secrets", "forget", &name, "token"])?.output()?;
+    ensure!(!again.status.success() && said(&again).contains("has no secret token"), "{}", said(&again));
+
     let stranger = client(&orrery, &["stacks"])?.env_remove("ORRERY_TOKEN_FILE").env("ORRERY_TOKEN", "nobody's").output()?;
     ensure!(!stranger.status.success() && said(&stranger).starts_with("orrery: "), "{}", said(&stranger));
     let nowhere = client(&orrery, &["stacks"])?.env("ORRERY_URL", "http://127.0.0.1:1").output()?;

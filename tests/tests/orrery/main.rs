@@ -23,6 +23,7 @@ mod main_job_rest;
 mod on_the_engine;
 mod plans;
 mod rejections;
+mod secrets;
 mod small_stacks;
 mod two_executors;
 mod uploads;

@@ -1,5 +1,5 @@
-//! What only the tests need: a static busybox, of which they make their image, openssl, which makes their certificates, and
-//! faketime, which has a clock of their own for the services.
+//! What only the tests need: a static busybox, of which they make their image, openssl, which makes their certificates, faketime, which has
+//! a clock of their own for the services, and a registry of images.
 
 use anyhow::Result;
 
@@ -11,6 +11,7 @@ pub(crate) fn find_or_install() -> Result<()> {
     for (program, package, what) in [
         ("busybox", "busybox-static", "the image that tests run"),
         ("openssl", "openssl", "the certificates of the tests"),
+        ("docker-registry", "docker-registry", "a registry of images that asks for a password"),
         ("faketime", "faketime", "a clock that tests may set"),
     ] {
         if shell::on_path(program).is_none() {

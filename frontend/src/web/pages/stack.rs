@@ -4,6 +4,7 @@ mod actions;
 mod delete;
 mod logs;
 mod overview;
+mod secrets;
 mod services;
 
 use std::time::Duration;

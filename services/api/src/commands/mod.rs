@@ -11,6 +11,7 @@ pub mod machine_create;
 pub mod machine_lifecycle;
 pub mod machine_versions;
 mod order;
+pub mod secrets;
 pub mod sources;
 pub mod stack_apply;
 pub mod stack_create;

@@ -87,7 +87,11 @@ impl Writer {
         }
     }
 
-    async fn made_before(&self, api: &Api, same: impl Fn(&Action) -> bool) -> Answer<Option<Box<Accepted>>> {
+    /// The answer of the first time, where the key was used for the same request.
+    ///
+    /// # Errors
+    /// 422 when it was used for another.
+    pub(crate) async fn made_before(&self, api: &Api, same: impl Fn(&Action) -> bool) -> Answer<Option<Box<Accepted>>> {
         if !self.key.is_given() {
             return Ok(None);
         }

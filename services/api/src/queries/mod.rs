@@ -16,6 +16,7 @@ pub mod named;
 pub mod plans;
 pub mod queue;
 pub mod screenshots;
+pub mod secrets;
 pub mod stacks;
 pub mod steps;
 pub mod versions;

@@ -35,6 +35,7 @@ impl<E: Engine> DockerExecutor<E> {
             Task::Restart(ready) => self.restart(run, head, ready).await,
             Task::Stop => self.stop(run, head).await,
             Task::Delete { volumes } => self.delete(run, head, volumes).await,
+            Task::Secret(task) => self.change_secret(run, head, &actor, task).await,
         }
     }
 
@@ -69,7 +70,7 @@ impl<E: Engine> DockerExecutor<E> {
     }
 
     async fn apply(&self, run: &Run, head: StackHead, mut ready: Ready, refresh: bool) -> Result<String, RunError> {
-        self.make_ready(&mut ready).await?;
+        self.make_ready(&head, &mut ready).await?;
         let site = Site::new(self.engine.as_ref(), run).await;
         let bundle = ready.bundle.clone();
         let context = move |order: &BuildOrder| -> Bytes { files::archive(&bundle, order) };
@@ -86,7 +87,7 @@ impl<E: Engine> DockerExecutor<E> {
     }
 
     async fn restart(&self, run: &Run, head: StackHead, mut ready: Ready) -> Result<String, RunError> {
-        self.make_ready(&mut ready).await?;
+        self.make_ready(&head, &mut ready).await?;
         let site = Site::new(self.engine.as_ref(), run).await;
         let bundle = ready.bundle.clone();
         let context = move |order: &BuildOrder| -> Bytes { files::archive(&bundle, order) };
@@ -114,8 +115,9 @@ impl<E: Engine> DockerExecutor<E> {
         }
     }
 
-    /// Files where the engine finds them, and the installation among the labels.
-    async fn make_ready(&self, ready: &mut Ready) -> Result<(), RunError> {
+    /// Files where the engine finds them, the installation among the labels, and the values of secrets.
+    async fn make_ready(&self, head: &StackHead, ready: &mut Ready) -> Result<(), RunError> {
+        self.reveal(head, &mut ready.desired).await?;
         ready.desired.identity.installation = self.known_installation().await?;
         let (data, bundle, digest, desired) = (self.data.clone(), ready.bundle.clone(), ready.digest.clone(), ready.desired.clone());
         self.blocking(move || {
@@ -138,7 +140,9 @@ impl<E: Engine> DockerExecutor<E> {
         locks.insert(ready.version, digest);
         let (current, desired, pinned) = (Some(ready.version), Wanted::Running, ready.pinned);
         let head = StackHead { latest, current, desired, converged: seq, command: seq, locks, pinned, ..head };
-        self.definitions.write_head(&head).await
+        self.definitions.write_head(&head).await?;
+        self.sweep_secrets(ready).await;
+        Ok(())
     }
 
     /// What the containers should be like from now on, so that drift can be told from a change in place; and which images they have, so

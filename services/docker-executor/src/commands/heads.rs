@@ -32,7 +32,7 @@ impl<E: Engine> DockerExecutor<E> {
     }
 
     /// Tells what became of a stack.
-    pub(super) async fn tell(&self, run: &Run, head: &StackHead, change: StackChange) -> Result<(), RunError> {
+    pub(crate) async fn tell(&self, run: &Run, head: &StackHead, change: StackChange) -> Result<(), RunError> {
         let seq = run.command().seq;
         let event_id = StackEvent::derive_id(head.id, seq, run.attempt(), &change);
         let event = StackEvent { event_id, stack_id: head.id, seq, at: now(), change };

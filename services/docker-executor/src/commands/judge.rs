@@ -11,6 +11,7 @@ use super::{DockerExecutor, Job, Ready, Task, judged, of_record, read_definition
 use crate::definition::{Desired, Identity};
 use crate::engine::{Class, Engine, EngineError, Scope};
 use crate::plan::{Circumstances, plan};
+use crate::secrets;
 
 impl<E: Engine> DockerExecutor<E> {
     pub(super) async fn judge_command(&self, command: &Accepted) -> Result<Job, JudgeError> {
@@ -35,6 +36,7 @@ impl<E: Engine> DockerExecutor<E> {
             StackAction::Restart => Task::Restart(self.current(command, &head).await?),
             StackAction::Stop => Task::Stop,
             StackAction::Delete { volumes } => Task::Delete { volumes: *volumes },
+            StackAction::SecretPut { .. } | StackAction::SecretRemove { .. } => self.judge_secret(action, command, &head).await?,
         };
         Ok(Job { head, actor: command.actor.clone(), task })
     }
@@ -98,6 +100,7 @@ impl<E: Engine> DockerExecutor<E> {
             created_at: command.accepted_at,
             locks: std::collections::BTreeMap::new(),
             pinned: false,
+            secrets: std::collections::BTreeMap::new(),
         };
         head.project = self.free_project(&head, installation.id, &live).await?;
         let draft = self.draft(command, &head, source, comment).await?;
@@ -201,7 +204,15 @@ impl<E: Engine> DockerExecutor<E> {
 
 /// Whose a version's containers are; the installation is filled in where it is known.
 pub(crate) fn identity(head: &StackHead, version: u32, command: u64) -> Identity {
-    Identity { stack: head.id, owner: head.owner.to_string(), project: head.project.clone(), version, command, ..Identity::default() }
+    Identity {
+        stack: head.id,
+        owner: head.owner.to_string(),
+        project: head.project.clone(),
+        version,
+        command,
+        secrets: secrets::versions(head),
+        ..Identity::default()
+    }
 }
 
 /// An engine's error while judging: the command waits for the engine.

@@ -19,6 +19,7 @@ use orrery_queue::{Accepted, Definitions, Executor, JudgeError, Run, RunError};
 use crate::definition::Desired;
 use crate::engine::{DockerEngine, Engine};
 use crate::files::DataDir;
+use crate::secrets::SecretTask;
 
 pub(crate) use definition::severity;
 pub use definition::{Reading, read_definition};
@@ -93,6 +94,7 @@ pub(crate) enum Task {
     Delete {
         volumes: bool,
     },
+    Secret(SecretTask),
 }
 
 impl<E: Engine> Executor for DockerExecutor<E> {

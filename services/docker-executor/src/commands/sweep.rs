@@ -1,12 +1,12 @@
 //! What a deleted stack leaves in the data folder. Files of bundles may be secrets, so they go with the stack; only what a
 //! container of the engine still mounts stays, whoever's that is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orrery_contracts::{Digest, Role, StackHead};
 use orrery_queue::definitions::DefinitionError;
 
-use super::{DockerExecutor, identity_of, read_definition};
+use super::{DockerExecutor, Ready, identity_of, read_definition};
 use crate::engine::{Engine, EngineError};
 use crate::files::FileError;
 
@@ -42,7 +42,8 @@ impl<E: Engine> DockerExecutor<E> {
                 bundles.insert(record.digest);
             }
         }
-        if bundles.is_empty() {
+        inline.extend(self.data.other_secrets(head.id, &BTreeMap::new()));
+        if bundles.is_empty() && inline.is_empty() {
             return Ok(());
         }
         let mounted = self.engine.mounted().await?;
@@ -52,6 +53,20 @@ impl<E: Engine> DockerExecutor<E> {
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             Stays::File { error, cause }
         })
+    }
+
+    /// Removes the files of secrets' earlier versions that nothing mounts any more; what stays goes with the stack.
+    pub(super) async fn sweep_secrets(&self, ready: &Ready) {
+        let stale = self.data.other_secrets(ready.desired.identity.stack, &ready.desired.inline);
+        if stale.is_empty() {
+            return;
+        }
+        let Ok(mounted) = self.engine.mounted().await else { return };
+        let data = self.data.clone();
+        let removed = self.data.aside(move || data.remove_unmounted(&BTreeSet::new(), &stale, &mounted)).await;
+        if let Ok(Err(error)) = removed {
+            tracing::warn!("files of earlier secrets stay: {error}");
+        }
     }
 
     /// The files beside the bundle that a version mounts.

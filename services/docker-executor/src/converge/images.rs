@@ -21,14 +21,15 @@ async fn one<E: Engine, L: Ledger>(site: &Site<'_, E, L>, apply: &Apply<'_>, wor
     let Some(service) = apply.desired.services.get(&work.service) else { return Ok(()) };
     match &service.image.source {
         ImageSource::Pull { platform, .. } => {
-            let act = Act::Pull { reference: work.reference.clone(), platform: platform.clone() };
+            let credentials = apply.desired.registries.of_image(&work.reference).cloned();
+            let act = Act::Pull { reference: work.reference.clone(), platform: platform.clone(), credentials };
             site.act(&work.reference, act).await?;
             site.pulled(&work.reference);
             Ok(())
         }
         ImageSource::Build(order) => {
             let context = (apply.context)(order);
-            site.act(&work.reference, Act::Build { order: order.clone(), context }).await?;
+            site.act(&work.reference, Act::Build { order: order.clone(), context, registries: apply.desired.registries.clone() }).await?;
             for alias in &order.aliases {
                 site.act(alias, Act::Tag { reference: order.tag.clone(), alias: alias.clone() }).await?;
             }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use orrery_compose::model::{Condition, UpdateOrder};
-use orrery_compose::{Files, Problem, Project, Service};
-use orrery_contracts::Digest;
+use orrery_compose::{Files, Place, Problem, Project, Service};
+use orrery_contracts::{Digest, SecretName};
 
 use super::container::container_body;
 use super::facts::{Facts, POST_START, PRE_STOP};
@@ -15,6 +15,7 @@ use super::image::image_need;
 use super::mounts::{self, Held};
 use super::network::{endpoints, network_spec, volume_spec};
 use super::{ContainerSpec, Desired, Identity, Need, Probe, ServiceSpec};
+use crate::secrets;
 
 /// How long a container without a health check must stay up, where the definition does not say.
 const STABLE: Duration = Duration::from_millis(500);
@@ -47,6 +48,22 @@ pub(super) struct Setting<'a> {
     pub(super) project: &'a Project,
     pub(super) files: &'a Files,
     pub(super) folders: &'a Folders,
+    pub(super) identity: &'a Identity,
+}
+
+impl Setting<'_> {
+    /// A secret of the stack with its version; a problem where it has none of this name.
+    pub(super) fn secret(&self, name: &str, place: &Place, problems: &mut Vec<Problem>) -> Option<(SecretName, u32)> {
+        let found = name.parse::<SecretName>().map_err(|error| Problem::refused(place, error.to_string())).and_then(|name| {
+            let missing = || {
+                let hint = format!("Set it on the stack's page, or by PUT /api/v1/secrets/<stack>/{name}, and apply again.");
+                Problem::refused(place, format!("the stack has no secret {:?}", name.as_str())).hint(hint)
+            };
+            let version = self.identity.secrets.get(&name).copied().ok_or_else(missing)?;
+            Ok((name, version))
+        });
+        found.map_err(|problem| problems.push(problem)).ok()
+    }
 }
 
 /// Compiles a project into what is desired.
@@ -54,7 +71,7 @@ pub(super) struct Setting<'a> {
 /// # Errors
 /// What cannot be run although it is valid Compose, located.
 pub fn compile(project: &Project, identity: &Identity, files: &Files, folders: &Folders) -> Result<Desired, Vec<Problem>> {
-    let setting = Setting { project, files, folders };
+    let setting = Setting { project, files, folders, identity };
     let mut desired = Desired { identity: identity.clone(), ..Desired::default() };
     let mut problems = Vec::new();
     for (key, network) in &project.networks {
@@ -73,6 +90,7 @@ pub fn compile(project: &Project, identity: &Identity, files: &Files, folders: &
         let spec = service_spec(&setting, service, finishers.contains(name), &mut held, &mut problems);
         desired.inline.append(&mut held.inline);
         desired.folders.append(&mut held.folders);
+        desired.secrets.append(&mut held.secrets);
         desired.services.insert(name.to_owned(), spec);
     }
     if problems.is_empty() { Ok(desired) } else { Err(problems) }
@@ -81,12 +99,16 @@ pub fn compile(project: &Project, identity: &Identity, files: &Files, folders: &
 fn service_spec(setting: &Setting<'_>, service: &Service, awaited_end: bool, held: &mut Held, problems: &mut Vec<Problem>) -> ServiceSpec {
     let image = image_need(setting, service);
     mounts::collect(setting, service, held, problems);
+    let secret = secret_variables(setting, service, held, problems);
     let body = container_body(setting, service, &image.reference, held, problems);
     let networks = endpoints(setting.project, service);
     let containers = (1..=service.replicas).map(|number| {
         let name = container_name(setting.project, service, number);
         let networks = networks.iter().map(|(network, endpoint)| (network.clone(), endpoint.named(&name))).collect::<Vec<_>>();
         let mut facts = Facts::of_container(&body, &networks, &held.facts);
+        for (path, shown) in &secret {
+            facts.set(path, shown.as_str());
+        }
         if let Some(platform) = &service.platform {
             facts.set("platform", platform.as_str());
         }
@@ -119,6 +141,26 @@ fn service_spec(setting: &Setting<'_>, service: &Service, awaited_end: bool, hel
         stable: service.deploy.update.monitor.unwrap_or(STABLE),
         probe: probe(service),
     }
+}
+
+/// The variables of a service whose values are secrets, as they are compared and shown.
+fn secret_variables(setting: &Setting<'_>, service: &Service, held: &mut Held, problems: &mut Vec<Problem>) -> Vec<(String, String)> {
+    let mut shown = Vec::new();
+    for (variable, value) in &service.environment {
+        let Some(name) = value.value.as_deref().and_then(|value| value.strip_prefix(secrets::REFERENCE)) else { continue };
+        let Some((name, version)) = setting.secret(name, &value.place, problems) else { continue };
+        shown.push((format!("environment.{variable}"), secrets::shown(&name, version)));
+        held.secrets.insert(name);
+    }
+    for hook in service.post_start.iter().chain(&service.pre_stop) {
+        let of_hook = |(_, value): &(&String, &Option<String>)| value.as_ref().is_some_and(|value| value.starts_with(secrets::REFERENCE));
+        if let Some((variable, _)) = hook.environment.iter().find(of_hook) {
+            let message = format!("the variable {variable} of a hook cannot be a secret");
+            let hint = "Put it into the service's environment: its hooks have that too.";
+            problems.push(Problem::refused(&hook.place, message).hint(hint));
+        }
+    }
+    shown
 }
 
 fn needs(service: &Service) -> Vec<Need> {

@@ -6,6 +6,7 @@ use orrery_contracts::{Name, StackId};
 use uuid::Uuid;
 
 use super::Facts;
+use crate::secrets::Versions;
 
 /// The schema of our labels. A label of another schema is compared by its facts alone.
 pub const SCHEMA: &str = "1";
@@ -54,12 +55,22 @@ pub struct Identity {
     pub version: u32,
     /// The command that wants it; 0 for a question.
     pub command: u64,
+    /// The secrets that the stack has. In no label.
+    pub secrets: Versions,
 }
 
 impl Default for Identity {
     fn default() -> Self {
         let stack = StackId::new(Uuid::nil());
-        Self { installation: Uuid::nil(), stack, owner: String::new(), project: String::new(), version: 0, command: 0 }
+        Self {
+            installation: Uuid::nil(),
+            stack,
+            owner: String::new(),
+            project: String::new(),
+            version: 0,
+            command: 0,
+            secrets: Versions::new(),
+        }
     }
 }
 

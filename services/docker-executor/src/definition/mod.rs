@@ -20,16 +20,17 @@ use indexmap::IndexMap;
 use orrery_compose::Place;
 use orrery_compose::model::Condition;
 use orrery_contracts::heads::ServiceExpectation;
-use orrery_contracts::{ImageLock, LockedImage, PlanNote, PublishedPort};
+use orrery_contracts::{ImageLock, LockedImage, PlanNote, PublishedPort, SecretName};
 
 use crate::engine::SeenImage;
+use crate::secrets::{self, Registries, Values};
 
 pub use compile::{Folders, compile};
 pub use facts::Facts;
 pub use host::SERVICE_PLACEHOLDER;
 pub use identity::Identity;
 pub use image::{BuildOrder, ImageNeed, ImageSource};
-pub use mounts::InlineFile;
+pub use mounts::{InlineFile, secret_files};
 
 /// Everything that a version wants to be there.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +47,10 @@ pub struct Desired {
     pub inline: BTreeMap<String, InlineFile>,
     /// Folders of the stack that must exist before anything is mounted.
     pub folders: BTreeSet<String>,
+    /// The secrets that it uses.
+    pub secrets: BTreeSet<SecretName>,
+    /// How registries know the stack; filled in where images are got.
+    pub registries: Registries,
     /// What a person should know about it.
     pub notes: Vec<PlanNote>,
 }
@@ -167,6 +172,23 @@ impl Desired {
             may_finish: service.may_finish,
         };
         self.services.values().map(expectation).collect()
+    }
+
+    /// Puts the values of secrets where their names stand: into variables and files. Nothing that is compared, told or written into a
+    /// label changes by it.
+    pub fn reveal(&mut self, values: &Values) {
+        for file in self.inline.values_mut() {
+            if let Some(value) = file.secret.as_ref().and_then(|name| values.get(name)) {
+                file.bytes = value.to_vec();
+            }
+        }
+        let bodies = self.services.values_mut().flat_map(|service| &mut service.containers).map(|spec| &mut spec.body);
+        for line in bodies.flat_map(|body| body.env.iter_mut().flatten()) {
+            let Some((variable, name)) = secrets::in_line(line) else { continue };
+            if let Some(value) = values.get(&name) {
+                *line = format!("{variable}={}", String::from_utf8_lossy(value));
+            }
+        }
     }
 
     /// Has every image be the one that this lock names.

@@ -10,7 +10,7 @@ use bollard::models::{
 };
 use orrery_compose::model::{Bind, BindSource, FileMount, FileObject, FileSource, Mount, MountKind, Tmpfs, VolumeMount};
 use orrery_compose::{Files, Problem, Service};
-use orrery_contracts::Digest;
+use orrery_contracts::{Digest, SecretName, StackId};
 use serde_json::{Value, json};
 
 use super::compile::Setting;
@@ -23,6 +23,7 @@ pub(super) struct Held {
     pub(super) facts: BTreeMap<String, Value>,
     pub(super) inline: BTreeMap<String, InlineFile>,
     pub(super) folders: BTreeSet<String>,
+    pub(super) secrets: BTreeSet<SecretName>,
 }
 
 /// A file that is written beside the bundles, because its content or its owner is the definition's.
@@ -36,12 +37,24 @@ pub struct InlineFile {
     pub gid: Option<u32>,
     /// The permissions; none is readable for all.
     pub mode: Option<u32>,
+    /// The secret whose value is the content, which is empty until it is revealed.
+    pub secret: Option<SecretName>,
+}
+
+/// How the names of a stack's secrets begin among the files of all.
+#[must_use]
+pub fn secret_files(stack: StackId) -> String {
+    format!("secret-{stack}-")
 }
 
 impl InlineFile {
     /// A name that no other content, owner or mode has.
     fn name(&self) -> String {
-        let mut name = Digest::of(&self.bytes).as_str().to_owned();
+        self.marked(Digest::of(&self.bytes).as_str().to_owned())
+    }
+
+    /// The same with marks for owner and mode.
+    fn marked(&self, mut name: String) -> String {
         for (mark, value) in [("u", self.uid.map(|id| id.to_string())), ("g", self.gid.map(|id| id.to_string()))] {
             name.extend(value.map(|value| format!("-{mark}{value}")));
         }
@@ -146,7 +159,7 @@ impl Held {
             problems.push(Problem::refused(place, format!("{key:?} is not declared")));
             return;
         };
-        let owned = |bytes: &[u8]| InlineFile { bytes: bytes.to_vec(), uid: *uid, gid: *gid, mode: *mode };
+        let owned = |bytes: &[u8]| InlineFile { bytes: bytes.to_vec(), uid: *uid, gid: *gid, mode: *mode, secret: None };
         let plain = uid.is_none() && gid.is_none() && mode.is_none();
         let (source, fact) = match &object.source {
             FileSource::Bundle(path) if plain => {
@@ -159,10 +172,15 @@ impl Held {
             FileSource::Inline(content) | FileSource::Environment { content, variable: _ } => {
                 self.write_inline(setting, owned(content.as_bytes()))
             }
+            // The reader refuses what is not of the stack itself.
             FileSource::External => {
-                let message = format!("{key:?} is made elsewhere, which only Swarm knows");
-                problems.push(Problem::refused(&object.place, message).hint("Give it a file, a content or an environment variable."));
-                return;
+                let name = if object.name.is_empty() { key } else { &object.name };
+                let Some((name, version)) = setting.secret(name, &object.place, problems) else { return };
+                let file = InlineFile { secret: Some(name.clone()), ..owned(&[]) };
+                let path = file.marked(format!("{}{name}-{version}", secret_files(setting.identity.stack)));
+                self.inline.insert(path.clone(), file);
+                self.secrets.insert(name.clone());
+                (setting.folders.inline.join(path), json!({"secret": name.as_str(), "version": version}))
             }
         };
         let engine = EngineMount {

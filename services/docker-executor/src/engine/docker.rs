@@ -64,8 +64,8 @@ impl DockerEngine {
     }
 
     async fn call(&self, docker: &Docker, act: &Act, say: Say<'_>) -> Result<Effect, EngineError> {
-        if let Act::Build { order, context } = act {
-            let answer = images::build(&docker.clone().with_timeout(IMAGE), order, context.clone(), say).await;
+        if let Act::Build { order, context, registries } = act {
+            let answer = images::build(&docker.clone().with_timeout(IMAGE), order, context.clone(), registries, say).await;
             return answer.map_err(|(error, log)| build_failed(self.connection.failed(error), log));
         }
         self.carry_out(docker, act, say).await.map_err(|fault| fault.into_error(|error| self.connection.failed(error)))
@@ -77,7 +77,9 @@ impl DockerEngine {
             Act::RemoveNetwork { name } => gone(docker.remove_network(name).await)?,
             Act::CreateVolume(body) => create_volume(docker, body).await?,
             Act::RemoveVolume { name } => gone(docker.remove_volume(name, None::<RemoveVolumeOptions>).await)?,
-            Act::Pull { reference, platform } => images::pull(&docker.clone().with_timeout(IMAGE), reference, platform, say).await?,
+            Act::Pull { reference, platform, credentials } => {
+                images::pull(&docker.clone().with_timeout(IMAGE), reference, platform, credentials.as_ref(), say).await?
+            }
             Act::Build { .. } => Effect::default(),
             Act::Tag { reference, alias } => images::tag(docker, reference, alias).await?,
             Act::Create(new) => create(docker, new).await?,

@@ -48,7 +48,12 @@ impl EngineError {
     #[must_use]
     pub fn of_answer(status: u16, message: &str) -> Self {
         let (class, code) = classify(status, message);
-        Self::new(class, code, message.trim())
+        let message = message.trim();
+        if code == DENIED {
+            let hint = "set the stack's secret docker-config to a config.json that `docker login` wrote, and apply again";
+            return Self::new(class, code, format!("{message}; {hint}"));
+        }
+        Self::new(class, code, message)
     }
 }
 
@@ -66,9 +71,12 @@ impl EngineError {
     }
 }
 
+/// The code of a registry that does not let us in.
+const DENIED: &str = "registry_denied";
+
 /// The table: a status (0 for any), words of the message (empty for any), and what they mean. The first row that fits
 /// decides.
-const TABLE: [(u16, &str, Class, &str); 33] = [
+const TABLE: [(u16, &str, Class, &str); 35] = [
     (0, "port is already allocated", Class::Refuse, "port_taken"),
     (0, "address already in use", Class::Refuse, "port_taken"),
     (0, "does not match the specified platform", Class::Refuse, "image_platform"),
@@ -77,7 +85,9 @@ const TABLE: [(u16, &str, Class, &str); 33] = [
     (0, "manifest for ", Class::Refuse, "image_not_found"),
     (0, "repository does not exist", Class::Refuse, "image_not_found"),
     (0, "pull access denied", Class::Refuse, "image_not_found"),
-    (0, "unauthorized", Class::Refuse, "registry_denied"),
+    (0, "unauthorized", Class::Refuse, DENIED),
+    (0, "no basic auth credentials", Class::Refuse, DENIED),
+    (0, "authentication required", Class::Refuse, DENIED),
     (0, "invalid reference format", Class::Refuse, "invalid"),
     (0, "toomanyrequests", Class::Retry, "registry_busy"),
     (0, "tls handshake timeout", Class::Retry, "registry_away"),

@@ -11,15 +11,22 @@ use orrery_contracts::ProgressLine;
 
 use super::{Effect, Say, listing};
 use crate::definition::BuildOrder;
+use crate::secrets::{Credentials, Registries};
 
 /// How much of a build's output is kept.
 const LOG_LIMIT: usize = 1024 * 1024;
 
-pub(super) async fn pull(docker: &Docker, reference: &str, platform: &str, say: Say<'_>) -> Result<Effect, Error> {
+pub(super) async fn pull(
+    docker: &Docker,
+    reference: &str,
+    platform: &str,
+    credentials: Option<&Credentials>,
+    say: Say<'_>,
+) -> Result<Effect, Error> {
     let (name, tag) = split(reference);
     let options =
         CreateImageOptions { from_image: Some(name), tag: Some(tag), platform: platform.to_owned(), ..CreateImageOptions::default() };
-    let mut layers = std::pin::pin!(docker.create_image(Some(options), None, None));
+    let mut layers = std::pin::pin!(docker.create_image(Some(options), None, credentials.map(|known| known.0.clone())));
     while let Some(info) = layers.next().await {
         let info = info?;
         if let Some(message) = info.error_detail.and_then(|detail| detail.message) {
@@ -53,9 +60,15 @@ pub(super) fn split(reference: &str) -> (String, String) {
 }
 
 /// A failed build keeps its output beside the error.
-pub(super) async fn build(docker: &Docker, order: &BuildOrder, context: Bytes, say: Say<'_>) -> Result<Effect, (Error, Vec<u8>)> {
+pub(super) async fn build(
+    docker: &Docker,
+    order: &BuildOrder,
+    context: Bytes,
+    registries: &Registries,
+    say: Say<'_>,
+) -> Result<Effect, (Error, Vec<u8>)> {
     let mut log = Vec::new();
-    let mut lines = std::pin::pin!(docker.build_image(options(order), None, Some(bollard::body_full(context))));
+    let mut lines = std::pin::pin!(docker.build_image(options(order), registries.all(), Some(bollard::body_full(context))));
     while let Some(info) = lines.next().await {
         let info = match info {
             Ok(info) => info,

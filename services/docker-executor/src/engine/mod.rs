@@ -35,6 +35,7 @@ pub use observed::{Observed, Other, Scope, Seen, SeenImage, SeenNetwork, SeenVol
 pub use orrery_queue::ports::Program;
 
 use crate::definition::BuildOrder;
+use crate::secrets::{Credentials, Registries};
 
 /// Where an action says how far it is.
 pub type Say<'a> = &'a (dyn Fn(ProgressLine) + Send + Sync);
@@ -98,6 +99,8 @@ pub enum Act {
         reference: String,
         /// For which platform; empty is the engine's own.
         platform: String,
+        /// What its registry wants to know.
+        credentials: Option<Credentials>,
     },
     /// Builds an image.
     Build {
@@ -105,6 +108,8 @@ pub enum Act {
         order: Box<BuildOrder>,
         /// The context, as a tar archive.
         context: Bytes,
+        /// What the registries of its base images want to know.
+        registries: Registries,
     },
     /// Gives an image a further name.
     Tag {

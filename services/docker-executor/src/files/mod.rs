@@ -6,16 +6,17 @@ mod ignore;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use orrery_contracts::{Bundle, Digest, FileContent, StackId};
+use orrery_sealing::Opener;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::definition::{Desired, Facts, InlineFile};
+use crate::definition::{Desired, Facts, InlineFile, secret_files};
 
 pub use context::archive;
 
@@ -23,6 +24,8 @@ pub use context::archive;
 const BUNDLES: &str = "bundles";
 /// Where files lie that are the definition's, and no bundle's.
 const INLINE: &str = "inline";
+/// The key that opens secrets.
+const SEALING_KEY: &str = "sealing.key";
 /// When images were pulled.
 const PULLS: &str = "pulls.json";
 
@@ -41,6 +44,13 @@ pub struct FileError {
     path: PathBuf,
     #[source]
     source: io::Error,
+}
+
+impl FileError {
+    /// Work on the disk that ended in a panic.
+    pub(crate) fn broken(error: tokio::task::JoinError) -> Self {
+        Self { what: "worked on", path: PathBuf::new(), source: io::Error::other(error) }
+    }
 }
 
 fn at<T>(what: &'static str, path: &Path, result: io::Result<T>) -> Result<T, FileError> {
@@ -179,6 +189,33 @@ impl DataDir {
         self.root.join("stacks").join(stack.to_string())
     }
 
+    /// The key that opens secrets; made the first time.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, or is none.
+    pub fn opener(&self) -> Result<Opener, FileError> {
+        let path = self.root.join(SEALING_KEY);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                at("made", &self.root, fs::create_dir_all(&self.root))?;
+                write_key(&path, &Opener::generate().to_bytes())?;
+                fs::read(&path)
+            }
+            answer => answer,
+        };
+        let key = at("read", &path, bytes).map(|bytes| Opener::from_bytes(&bytes))?;
+        at("read", &path, key.map_err(|_| io::Error::other("it is no key; put the one of the backup in its place")))
+    }
+
+    /// The files of a stack's secrets, but for those that are wanted.
+    #[must_use]
+    pub fn other_secrets(&self, stack: StackId, wanted: &BTreeMap<String, InlineFile>) -> BTreeSet<String> {
+        let Ok(entries) = fs::read_dir(self.root.join(INLINE)) else { return BTreeSet::new() };
+        let prefix = secret_files(stack);
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names.filter(|name| name.starts_with(&prefix) && !wanted.contains_key(name)).collect()
+    }
+
     /// Removes the folder of a stack, with all that its containers wrote there; says what stays. A service that is not root
     /// may not remove what a container wrote as another user into a folder of its own.
     ///
@@ -299,6 +336,23 @@ fn write(path: &Path, file: &FileContent) -> Result<(), FileError> {
     write_owned(path, &file.bytes, if file.executable { 0o755 } else { 0o644 }, (None, None))
 }
 
+/// A key that only this service reads, whole or not at all. Of two that make one at once, the first wins.
+fn write_key(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let aside = path.with_extension(format!("{}", std::process::id()));
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside);
+    let written = file.and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    at("written", &aside, written)?;
+    let linked = match fs::hard_link(&aside, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => result,
+    };
+    gone(&aside, fs::remove_file(&aside))?;
+    at("put in its place", path, linked)
+}
+
 /// Whole or not at all: beside, then renamed.
 fn write_owned(path: &Path, bytes: &[u8], mode: u32, (uid, gid): (Option<u32>, Option<u32>)) -> Result<(), FileError> {
     let folder = path.parent().unwrap_or(path);
@@ -370,6 +424,19 @@ mod tests {
         data.remove_unmounted(&digests.iter().cloned().collect(), &names.into(), &mounts.into()).unwrap();
         assert!(data.is_laid_out(&digests[0]) && !data.is_laid_out(&digests[1]));
         assert!(inline.join("mounted").exists() && !inline.join("free").exists());
+    }
+
+    #[test]
+    fn the_sealing_key_is_made_once_and_nobody_else_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::new(folder.path().join("new"));
+        let made = data.opener().unwrap().key();
+        assert_eq!(data.opener().unwrap().key(), made);
+        let path = data.root().join(SEALING_KEY);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(data.root()).unwrap().count(), 1);
+        fs::write(&path, "short").unwrap();
+        assert!(data.opener().is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod logs;
 mod plan;
 
 use async_nats::{Client, Message};
+use orrery_contracts::rest::Empty;
 use orrery_contracts::rpc::PlanQuestion;
 use orrery_contracts::{Engine, subjects};
 use orrery_queue::{Broker, questions};
@@ -15,15 +16,24 @@ use crate::commands::DockerExecutor;
 /// Answers questions until told to stop.
 pub async fn answer(executor: DockerExecutor, broker: Broker, shutdown: CancellationToken) {
     let subject = |verb: &str| subjects::rpc(Engine::Docker, executor.host(), verb);
-    let (plan, logs) = (subject("plan"), subject("logs"));
+    let (plan, logs, sealing) = (subject("plan"), subject("logs"), subject("sealing"));
     let planner = executor.clone();
     let plan_for = move |asked: PlanQuestion| {
         let executor = planner.clone();
         async move { executor.plan_for(&asked).await }
     };
+    let sealer = executor.clone();
+    let sealing_key = move |Empty {}: Empty| {
+        let executor = sealer.clone();
+        async move { executor.sealing_key().await }
+    };
     let tell_logs = |client: Client, question: Message| {
         let executor = executor.clone();
         async move { logs::answer(&executor, &client, question).await }
     };
-    tokio::join!(questions::answer(&broker, &plan, &shutdown, plan_for), questions::each(&broker, &logs, &shutdown, tell_logs));
+    tokio::join!(
+        questions::answer(&broker, &plan, &shutdown, plan_for),
+        questions::answer(&broker, &sealing, &shutdown, sealing_key),
+        questions::each(&broker, &logs, &shutdown, tell_logs)
+    );
 }

@@ -17,7 +17,15 @@ pub use orrery_tests::images::BUSYBOX as IMAGE;
 /// An identity that no other test has.
 pub fn identity(project: &str) -> Identity {
     let (installation, stack) = (Uuid::new_v4(), StackId::new(Uuid::new_v4()));
-    Identity { installation, stack, owner: "ada".into(), project: project.into(), version: 1, command: 1 }
+    Identity {
+        installation,
+        stack,
+        owner: "ada".into(),
+        project: project.into(),
+        version: 1,
+        command: 1,
+        secrets: std::collections::BTreeMap::new(),
+    }
 }
 
 /// The same stack in the next command, with the next version.

@@ -1,6 +1,6 @@
 //! What became of a stack, by the word of its executor. A repeat changes nothing.
 
-use orrery_contracts::{StackChange, StackEvent, StackId};
+use orrery_contracts::{Secret, StackChange, StackEvent, StackId};
 
 use super::{Projection, Verdict};
 use crate::errors::ProjectError;
@@ -39,6 +39,7 @@ async fn changed(to: &mut Projection<'_>, event: &StackEvent) -> Result<(), Proj
         }
         StackChange::HeadMoved { current, services, .. } => stacks::head_moved(to.db, id, *current, services, seq).await?,
         StackChange::DesiredChanged { desired } => stacks::desired_changed(to.db, id, *desired, seq).await?,
+        StackChange::SecretsChanged { secrets } => stacks::secrets_changed(to.db, id, &Secret::all(secrets), seq).await?,
         StackChange::Deleted { volumes: _ } => {
             stacks::deleted(to.db, id, seq, at).await?;
             waiting_for(to, id).await?;

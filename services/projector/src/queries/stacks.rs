@@ -1,7 +1,7 @@
 //! Stacks and machines, and their versions: both are versioned in one way, and lie in one table.
 
 use orrery_contracts::heads::ServiceExpectation;
-use orrery_contracts::{Desired, MachineSummary, StackId, Time};
+use orrery_contracts::{Desired, MachineSummary, Secret, StackId, Time};
 use sqlx::PgConnection;
 
 use super::big;
@@ -231,6 +231,22 @@ pub async fn desired_changed(db: &mut PgConnection, id: StackId, desired: Desire
     sqlx::query!("UPDATE stacks SET desired = $2, changed_by = $3 WHERE id = $1 AND changed_by <= $3", id.uuid(), word, big(command))
         .execute(db)
         .await?;
+    Ok(())
+}
+
+/// Keeps which secrets a stack has.
+///
+/// # Errors
+/// When the database is away or refuses.
+pub async fn secrets_changed(db: &mut PgConnection, id: StackId, secrets: &[Secret], command: u64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE stacks SET secrets = $2, changed_by = $3 WHERE id = $1 AND changed_by <= $3",
+        id.uuid(),
+        storable_json(&secrets),
+        big(command)
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 

@@ -260,6 +260,7 @@ fn follow(heads: &mut BTreeMap<StackId, StackHead>, told: StackEvent) {
             created_at: at,
             locks: BTreeMap::new(),
             pinned: false,
+            secrets: BTreeMap::new(),
         });
         return;
     }
@@ -276,6 +277,7 @@ fn follow(heads: &mut BTreeMap<StackId, StackHead>, told: StackEvent) {
             }
         }
         StackChange::DesiredChanged { desired } => head.desired = desired,
+        StackChange::SecretsChanged { secrets } => head.secrets = secrets,
         StackChange::Deleted { .. } => head.deleted = true,
     }
 }

@@ -46,6 +46,13 @@ pub static DIFFERENCES: &[Difference] = &[
         "all hooks of the container run again",
         "A hook that has not run is worse than one that runs twice.",
     ),
+    row(
+        "`external: true` of a secret",
+        "error: only Swarm has them",
+        "the stack's own secret of this name",
+        "A password belongs into no version.",
+    ),
+    row("`secret://name` as the value of a variable", "these very letters", "the stack's own secret of this name", "The same."),
     row("unknown keys of `include` and `gpus`", "ignored", "error", "A misspelt key is a mistake."),
     row(
         "`%YAML 1.2`, `\\/` in double quotes, dots in names of anchors, keys in braces of more than 1024 letters",

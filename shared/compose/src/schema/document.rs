@@ -35,6 +35,7 @@ const AROUND: &str = "
 | `$V`, `${V}`, `${V:-d}`, `${V-d}`, `${V:?e}`, `${V?e}`, `${V:+o}`, `${V+o}`, nested, and `$$` | works; an unset variable gets a warning |
 | `.env` of the bundle, `env_file` with `required` and `format` | works, in Compose's own grammar |
 | `COMPOSE_FILE` and `COMPOSE_PROJECT_NAME` in `.env` | no effect, with a note |
+| `secret://name` as the whole value of a variable of `environment` | works: the stack's secret of this name; see [secrets.md](secrets.md) |
 | `PWD` in interpolation | works: the folder of the version's bundle, with a note |
 ";
 

@@ -64,10 +64,10 @@ static VOLUME_KEYS: &[Key] = &[
 pub(super) static SECRET: Object = Object { what: "a secret", keys: SECRET_KEYS, required: &[], extensible: true };
 
 static SECRET_KEYS: &[Key] = &[
-    idle("name", Shape::Text, "Name on the engine.", NOT_ON_ENGINE),
+    works("name", Shape::Text, "With external, the name of the stack's secret, where it is another than the key."),
     works("environment", Shape::Text, "The variable that holds the content."),
     works("file", Shape::Path, "The file that holds the content."),
-    refused("external", Shape::External, "A secret of the engine.", NOT_SWARM),
+    works("external", Shape::External, "Kept by Orrery: the stack's secret of this name."),
     idle("labels", Shape::Pairs, "Labels.", NOT_ON_ENGINE),
     refused("driver", Shape::Text, "The driver.", NOT_SWARM),
     refused("driver_opts", Shape::Settings, "Options of the driver.", NOT_SWARM),

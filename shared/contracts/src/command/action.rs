@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::payload::{
-    Apply, BoxImport, Create, MachineDelete, MachineShutdown, NoFields, Rollback, SnapshotCreate, SnapshotName, StackDelete, VersionCreate,
+    Apply, BoxImport, Create, MachineDelete, MachineShutdown, NoFields, Rollback, SecretPut, SecretRemove, SnapshotCreate, SnapshotName,
+    StackDelete, VersionCreate,
 };
 use super::{CommandType, Rejection};
 use crate::bundle::Bundle;
-use crate::ids::Digest;
+use crate::ids::{Digest, SecretName};
+use crate::secret::Sealed;
 
 /// The longest name of a snapshot, in characters.
 const LONGEST_SNAPSHOT: usize = 63;
@@ -105,6 +107,18 @@ pub enum StackAction {
     Delete {
         /// Whether its data goes too.
         volumes: bool,
+    },
+    /// Keeps a secret.
+    SecretPut {
+        /// Its name.
+        name: SecretName,
+        /// Its value.
+        sealed: Sealed,
+    },
+    /// Forgets a secret.
+    SecretRemove {
+        /// Its name.
+        name: SecretName,
     },
 }
 
@@ -250,6 +264,8 @@ impl Action {
             Self::Stack(StackAction::Stop) => Type::StackStop,
             Self::Stack(StackAction::Restart) => Type::StackRestart,
             Self::Stack(StackAction::Delete { .. }) => Type::StackDelete,
+            Self::Stack(StackAction::SecretPut { .. }) => Type::StackSecretPut,
+            Self::Stack(StackAction::SecretRemove { .. }) => Type::StackSecretRemove,
             Self::Machine(action) => action.command_type(),
             Self::Box(BoxAction::Import { .. }) => Type::BoxImport,
             Self::Box(BoxAction::Remove) => Type::BoxRemove,
@@ -261,7 +277,14 @@ impl Action {
     pub const fn versioning(&self) -> Option<&Versioning> {
         match self {
             Self::Stack(StackAction::Versioning(of)) | Self::Machine(MachineAction::Versioning(of)) => Some(of),
-            Self::Stack(StackAction::Start | StackAction::Stop | StackAction::Restart | StackAction::Delete { .. })
+            Self::Stack(
+                StackAction::Start
+                | StackAction::Stop
+                | StackAction::Restart
+                | StackAction::Delete { .. }
+                | StackAction::SecretPut { .. }
+                | StackAction::SecretRemove { .. },
+            )
             | Self::Machine(
                 MachineAction::Start
                 | MachineAction::Shutdown { .. }
@@ -302,6 +325,8 @@ impl Action {
                 let p: StackDelete = fields(payload)?;
                 Self::Stack(StackAction::Delete { volumes: p.volumes })
             }
+            Type::StackSecretPut => Self::Stack(fields::<SecretPut>(payload)?.into()),
+            Type::StackSecretRemove => Self::Stack(fields::<SecretRemove>(payload)?.into()),
             Type::BoxImport => Self::Box(import(fields(payload)?)?),
             Type::BoxRemove => Self::Box(nothing(payload, BoxAction::Remove)?),
             Type::MachineCreate
@@ -381,6 +406,8 @@ impl MachineAction {
             | Type::StackStop
             | Type::StackRestart
             | Type::StackDelete
+            | Type::StackSecretPut
+            | Type::StackSecretRemove
             | Type::BoxImport
             | Type::BoxRemove => return Err(Rejection(format!("type {:?} is about no machine", kind.as_str()))),
         })

@@ -33,6 +33,12 @@ pub enum CommandType {
     /// Removes the containers, networks and, when told, the volumes.
     #[serde(rename = "stack.delete")]
     StackDelete,
+    /// Keeps a secret for the stack, or its next version.
+    #[serde(rename = "stack.secret.put")]
+    StackSecretPut,
+    /// Forgets a secret of the stack.
+    #[serde(rename = "stack.secret.remove")]
+    StackSecretRemove,
     /// Makes a machine and its version 1.
     #[serde(rename = "machine.create")]
     MachineCreate,
@@ -88,7 +94,7 @@ pub enum CommandType {
 
 impl CommandType {
     /// Every type of this release, in the order of the documentation.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::StackCreate,
         Self::StackVersionCreate,
         Self::StackApply,
@@ -98,6 +104,8 @@ impl CommandType {
         Self::StackStop,
         Self::StackRestart,
         Self::StackDelete,
+        Self::StackSecretPut,
+        Self::StackSecretRemove,
         Self::MachineCreate,
         Self::MachineVersionCreate,
         Self::MachineApply,
@@ -130,6 +138,8 @@ impl CommandType {
             Self::StackStop => "stack.stop",
             Self::StackRestart => "stack.restart",
             Self::StackDelete => "stack.delete",
+            Self::StackSecretPut => "stack.secret.put",
+            Self::StackSecretRemove => "stack.secret.remove",
             Self::MachineCreate => "machine.create",
             Self::MachineVersionCreate => "machine.version.create",
             Self::MachineApply => "machine.apply",

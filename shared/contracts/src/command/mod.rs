@@ -17,7 +17,8 @@ use crate::subjects::API_PUBLISHER;
 pub use action::{Action, BoxAction, BoxFormat, BoxSource, BundleSource, MachineAction, StackAction, Versioning};
 pub use kind::CommandType;
 pub use payload::{
-    Apply, BoxImport, Create, MachineDelete, MachineShutdown, NoFields, Rollback, SnapshotCreate, SnapshotName, StackDelete, VersionCreate,
+    Apply, BoxImport, Create, MachineDelete, MachineShutdown, NoFields, Rollback, SecretPut, SecretRemove, SnapshotCreate, SnapshotName,
+    StackDelete, VersionCreate,
 };
 
 /// The newest schema of commands that this release reads.

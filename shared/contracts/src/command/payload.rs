@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::BoxFormat;
+use super::{BoxFormat, StackAction};
 use crate::bundle::Bundle;
-use crate::ids::Digest;
+use crate::ids::{Digest, SecretName};
+use crate::secret::Sealed;
 
 /// Payload of `stack.create` and `machine.create`: exactly one of `bundle` and `digest`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -76,6 +77,36 @@ pub struct StackDelete {
     /// Whether the named volumes and the stack's folder go too.
     #[serde(default)]
     pub volumes: bool,
+}
+
+/// Payload of `stack.secret.put`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretPut {
+    /// The secret's name.
+    pub name: SecretName,
+    /// Its value, which only the executor can open.
+    pub sealed: Sealed,
+}
+
+/// Payload of `stack.secret.remove`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretRemove {
+    /// The secret's name.
+    pub name: SecretName,
+}
+
+impl From<SecretPut> for StackAction {
+    fn from(SecretPut { name, sealed }: SecretPut) -> Self {
+        Self::SecretPut { name, sealed }
+    }
+}
+
+impl From<SecretRemove> for StackAction {
+    fn from(SecretRemove { name }: SecretRemove) -> Self {
+        Self::SecretRemove { name }
+    }
 }
 
 /// Payload of `machine.delete`.

@@ -45,6 +45,7 @@ fn head(name: &str) -> StackHead {
         created_at: at(),
         locks: std::collections::BTreeMap::new(),
         pinned: false,
+        secrets: std::collections::BTreeMap::new(),
     }
 }
 

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use orrery_contracts::StackStatus;
 
+use super::secrets::SecretsCard;
 use super::services::{ServiceTable, rows, tones};
 use super::{This, this};
 use crate::check::Check;
@@ -38,6 +39,7 @@ pub(super) fn Overview() -> impl IntoView {
                 {move || command.get().map(|seq| view! { <Now seq/> })}
                 <Next calm/>
                 <ServiceTable rows=services/>
+                <SecretsCard/>
             </div>
             <aside class="pile" aria-label="Versions and shape">
                 <VersionRail/>
