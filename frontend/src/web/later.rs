@@ -13,7 +13,7 @@ use leptos::task::spawn_local;
 use leptos::wasm_split::wasm_split;
 
 use super::pages::{
-    BoxesPage, CommandPage, Help, MachinePage, MachinesPage, MachinesTile, NewMachinePage, NewStackPage, Next, NoStacks, Nowhere,
+    BoxesPage, CommandPage, Help, Lately, MachinePage, MachinesPage, MachinesTile, NewMachinePage, NewStackPage, Next, NoStacks, Nowhere,
     QueuePage, Running, StackPage, StacksPage,
 };
 use super::parts::Waiting;
@@ -42,6 +42,8 @@ pub(crate) enum Later {
     Running,
     Next,
     MachinesTile,
+    /// What went through it lately.
+    Lately,
 }
 
 #[wasm_split(later, wasm_split_path = leptos::wasm_split, preload(fetch), fallible)]
@@ -65,6 +67,7 @@ fn view_of(later: Box<Later>) -> Result<AnyView, leptos::wasm_split::SplitLoader
         Later::Running => view! { <Running/> }.into_any(),
         Later::Next => view! { <Next/> }.into_any(),
         Later::MachinesTile => view! { <MachinesTile/> }.into_any(),
+        Later::Lately => view! { <Lately/> }.into_any(),
     })
 }
 

@@ -18,7 +18,7 @@ mod stacks;
 pub(crate) use boxes::BoxesPage;
 pub(crate) use command::CommandPage;
 pub(crate) use help::Help;
-pub(crate) use home::{Home, MachinesTile, Next, Running};
+pub(crate) use home::{Home, Lately, MachinesTile, Next, Running};
 pub(crate) use machine::MachinePage;
 pub(crate) use machines::MachinesPage;
 pub(crate) use new_machine::NewMachinePage;

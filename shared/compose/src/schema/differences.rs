@@ -39,7 +39,12 @@ pub static DIFFERENCES: &[Difference] = &[
         "refusal with what to do instead",
         "Nothing is ignored in silence.",
     ),
-    row("`pre_stop` that fails", "the container is not stopped", "told in the step, and the stop goes on", "What has to stop must stop."),
+    row(
+        "`pre_stop`",
+        "not run by `stop`, `restart`, `down` or a replacement (2.40.3)",
+        "run before each stop; one that fails is told in the step, and the stop goes on",
+        "It is asked for, and what has to stop must stop.",
+    ),
     row(
         "`post_start` broken off by the end of the process that runs it",
         "never runs to its end",
