@@ -68,10 +68,18 @@ pub enum Regression {
         command: u64,
     },
     /// The broker belongs to another installation.
-    #[error("the broker belongs to installation {broker}, the database to {database}")]
+    #[error(
+        "the broker belongs to installation {broker}, the database to {database}. Where the broker's store was lost and made anew, {WAY_BACK}"
+    )]
     AnotherInstallation {
         /// What HEADS says.
         broker: uuid::Uuid,
+        /// What the database says.
+        database: uuid::Uuid,
+    },
+    /// The broker belongs to no installation any more.
+    #[error("the broker holds nothing, and the database the copies of installation {database}: the broker's store was lost. {WAY_BACK}")]
+    NoInstallation {
         /// What the database says.
         database: uuid::Uuid,
     },

@@ -40,8 +40,11 @@ pub async fn check(db: &mut PgConnection, source: &Source, at: &mut Position) ->
 /// # Errors
 /// When they differ, or the broker has not been provisioned.
 pub async fn same_installation(db: &mut PgConnection, source: &Source, known: Option<Uuid>) -> Result<Uuid, ProjectError> {
-    let there = source.installation().await?;
-    let there = there.ok_or_else(|| ProjectError::Broker("it has not been provisioned: HEADS has no `installation`".into()))?;
+    let there = match (source.installation().await?, known) {
+        (Some(there), _) => there,
+        (None, Some(database)) => return Err(Regression::NoInstallation { database }.into()),
+        (None, None) => return Err(ProjectError::Broker("it has not been provisioned: HEADS has no `installation`".into())),
+    };
     match known {
         Some(database) if database != there.id => Err(Regression::AnotherInstallation { broker: there.id, database }.into()),
         Some(_) | None => {

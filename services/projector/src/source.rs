@@ -59,6 +59,12 @@ impl Source {
     /// # Errors
     /// When the broker is away or refuses.
     pub async fn installation(&self) -> Result<Option<Installation>, ProjectError> {
+        use async_nats::jetstream::context::GetStreamErrorKind;
+        match self.jetstream.get_stream(format!("KV_{}", subjects::HEADS)).await {
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(_)) => return Ok(None),
+            Err(error) => return Err(broker(error)),
+        }
         let heads = self.jetstream.get_key_value(subjects::HEADS).await.map_err(broker)?;
         let value = heads.get(subjects::INSTALLATION_KEY).await.map_err(broker)?;
         value.map(|value| serde_json::from_slice(&value).map_err(broker)).transpose()

@@ -202,7 +202,7 @@ pub async fn recover(database_url: &str, broker: &Broker, places: &Places) -> Re
     let mut at_work = Recovery { db, broker, source, definitions, places, done: Recovered::default() };
     let mut journal = at_work.plan().await?;
     at_work.refill(&mut journal).await?;
-    at_work.definitions.found_installation(&installation).await?;
+    at_work.definitions.restore_installation(&installation).await?;
     if journal.lost {
         at_work.end_the_unended().await?;
     }

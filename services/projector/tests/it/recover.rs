@@ -205,6 +205,8 @@ async fn what_was_accepted_after_the_loss_gets_a_number_of_its_own_and_is_ended(
     let repeat = Message { seq: fresh[1] + 1, ..lost.clone() };
     speech.push(repeat);
     loss.live.speaker().await?.say(&speech).await?;
+    let alarm = loss.alarm().await?;
+    assert!(alarm.contains("was seen") && alarm.contains("`cargo xtask recover` puts back"), "{alarm}");
 
     let recovered = loss.recover().await??;
     assert_eq!(recovered.moved, 2, "{recovered:?}");
@@ -228,21 +230,53 @@ async fn what_was_accepted_after_the_loss_gets_a_number_of_its_own_and_is_ended(
     Ok(())
 }
 
+/// What becomes of streams that are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Anew {
+    /// These are made again, empty.
+    Streams(&'static [&'static str]),
+    /// The whole store is gone, and nobody has made anything again.
+    Nothing,
+    /// The whole store is gone, and was made anew as for a new installation.
+    Everything,
+}
+
+impl Anew {
+    async fn befalls(self, loss: &mut Loss) -> Result<()> {
+        if let Self::Streams(lost) = self {
+            return loss.make_anew(lost).await;
+        }
+        loss.live.nats.kill();
+        std::fs::remove_dir_all(loss.live.nats.layout().store())?;
+        std::fs::create_dir(loss.live.nats.layout().store())?;
+        loss.live.nats.start().await?;
+        if self == Self::Everything {
+            provision::provision(&loss.live.nats.layout(), provision::ALL_ENGINES).await?;
+        }
+        Ok(())
+    }
+
+    /// What the alarm says, besides the way back.
+    fn alarm(self) -> &'static [&'static str] {
+        match self {
+            Self::Streams(lost) => lost,
+            Self::Nothing => &["the broker holds nothing"],
+            Self::Everything => &["the broker belongs to installation"],
+        }
+    }
+}
+
 #[tokio::test]
 async fn streams_that_were_made_anew_and_a_whole_store_that_is_gone_come_back() -> Result<()> {
-    let everything = ["COMMANDS", "EVENTS", "VERSIONS", "BUNDLES", "OBSERVED", "PROGRESS", "KV_HEADS", "KV_POLICY", "OBJ_UPLOADS"];
-    for lost in [&[COMMANDS][..], &[COMMANDS, EVENTS], &everything] {
+    for lost in [Anew::Streams(&[COMMANDS]), Anew::Streams(&[EVENTS]), Anew::Streams(&[COMMANDS, EVENTS]), Anew::Nothing, Anew::Everything]
+    {
         let mut loss = Loss::of_second_part(second_part).await?;
         let before = loss.live.db.dump().await?;
         let installation = loss.story.installation;
-        if lost.len() == everything.len() {
-            loss.live.nats.kill();
-            std::fs::remove_dir_all(loss.live.nats.layout().store())?;
-            std::fs::create_dir(loss.live.nats.layout().store())?;
-            loss.live.nats.start().await?;
-        } else {
-            loss.make_anew(lost).await?;
-        }
+        lost.befalls(&mut loss).await?;
+        let alarm = loss.alarm().await?;
+        let said = lost.alarm().iter().any(|words| alarm.contains(words)) && alarm.contains("`cargo xtask recover` puts back");
+        assert!(said, "{lost:?}: {alarm}");
         let recovered = loss.recover().await??;
         assert_eq!((recovered.filled, recovered.moved, recovered.cancelled.len()), (0, 0, 0), "{recovered:?}");
         loss.holds_the_story().await?;

@@ -79,6 +79,22 @@ impl Definitions {
         }
     }
 
+    /// Writes this record over that of another installation, or where there is none: a broker whose store was lost and made anew has one
+    /// that nobody knows. Which engines there are stays as it stands.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Away`], [`DefinitionError::Changed`], [`DefinitionError::Damaged`].
+    pub async fn restore_installation(&self, installation: &Installation) -> Result<(), DefinitionError> {
+        let kept: Option<Kept<Installation>> = self.get_record(subjects::HEADS, subjects::INSTALLATION_KEY).await?;
+        let (engines, revision) = match kept {
+            Some(kept) if kept.value.id == installation.id => return Ok(()),
+            Some(kept) => (kept.value.engines, kept.revision),
+            None => (installation.engines.clone(), 0),
+        };
+        let restored = Installation { engines, ..installation.clone() };
+        self.put_record(subjects::HEADS, subjects::INSTALLATION_KEY, &restored, revision).await.map(drop)
+    }
+
     /// Changes the engines that the installation has; its id stays.
     ///
     /// # Errors
