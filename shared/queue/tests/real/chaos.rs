@@ -76,6 +76,7 @@ async fn a_connection_that_breaks_at_any_moment_changes_no_story() {
         assert_eq!(world.engine.effects_of(seq), [format!("a{number}"), format!("b{number}"), format!("c{number}")]);
     }
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -98,4 +99,5 @@ async fn a_full_disk_is_not_taken_for_a_lost_race() {
     assert_eq!(world.story(second).await, "RUNNING 1.1, DONE 1 made");
     assert_eq!(docker.waits.for_what("events"), None);
     docker.stop().await.unwrap();
+    world.audit().await;
 }

@@ -20,6 +20,7 @@ async fn a_command_whose_executor_was_killed_is_taken_up_in_the_next_run() {
     assert_eq!(world.engine.effects_of(command), ["a", "slow-b", "c"]);
     assert_eq!(world.story(command).await, "RUNNING 1.1, RUNNING 1.2, DONE 3 made");
     second.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -43,6 +44,7 @@ async fn a_kill_at_any_step_leaves_every_effect_made_once() {
         assert_eq!(world.engine.effects_of(command), script, "killed in step {killed_in}");
         executor.stop().await.unwrap();
     }
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -61,6 +63,7 @@ async fn a_step_that_kills_its_executor_three_times_ends_the_attempt() {
     });
     assert_eq!(open, 0, "no step stays open for ever");
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -80,6 +83,7 @@ async fn a_shutdown_finishes_the_step_in_hand_and_leaves_the_rest_as_often_as_it
     world.becomes(command, Status::Done).await;
     assert_eq!(world.engine.effects_of(command), script);
     executor.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -107,6 +111,7 @@ async fn a_killed_broker_is_waited_for_and_nothing_is_lost_or_doubled() {
     world.becomes(after, Status::Done).await;
     docker.stop().await.unwrap();
     libvirt.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -146,6 +151,7 @@ async fn a_broker_that_lost_its_store_is_not_trusted_until_its_numbers_are_new()
     world.becomes(command, Status::Done).await;
     assert_eq!(docker.waits.for_what("stream_regressed"), None);
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]

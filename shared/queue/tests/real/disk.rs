@@ -1,5 +1,5 @@
-//! What the broker's disk can do to the queue: a limit that is reached, a disk that is full and free again, and one so slow
-//! that the broker answers in bursts.
+//! What the broker's disk can do to the queue: a limit that is reached, and a disk that is full and free again; and a broker that
+//! answers in bursts, whatever it was that it waited for. A disk that is slow has a file of its own.
 
 use std::process::Command;
 use std::time::Duration;
@@ -34,6 +34,7 @@ async fn commands_at_their_limit_are_refused_and_what_runs_ends() {
     assert_eq!(next, running + 1, "what was refused took no number");
     world.becomes(next, Status::Done).await;
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -72,6 +73,7 @@ async fn a_disk_that_is_full_stops_everything_and_free_again_nothing_is_lost_or_
     world.becomes(next, Status::Done).await;
     assert_eq!(docker.waits.for_what("stream_regressed"), None, "what was acknowledged is there");
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -94,4 +96,5 @@ async fn a_broker_that_answers_in_bursts_changes_no_story() {
         assert_eq!(world.engine.effects_of(command), [format!("a{round}"), format!("b{round}"), format!("c{round}")]);
     }
     docker.stop().await.unwrap();
+    world.audit().await;
 }

@@ -26,6 +26,7 @@ async fn a_failed_command_holds_the_queue_until_it_is_retried() {
     assert_eq!(world.engine.effects_of(failing), ["first", "second"], "the first step is not made twice");
     docker.stop().await.unwrap();
     libvirt.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -43,6 +44,7 @@ async fn a_failed_step_keeps_its_log_under_its_digest() {
     let kept = definitions.get_bytes(&log.unwrap()).await.unwrap().unwrap();
     assert_eq!(kept, b"the toy's log");
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -56,6 +58,7 @@ async fn a_cancelled_failure_lets_the_queue_go_on() {
     world.transition(User::Api, failing, 1, 0, Change::Cancelled { reason: "by anna".into() }).await.unwrap();
     world.becomes(behind, Status::Done).await;
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -68,6 +71,7 @@ async fn a_command_that_wants_it_is_released_with_its_error_kept() {
     world.becomes(behind, Status::Done).await;
     assert_eq!(world.story(failing).await, "RUNNING 1.1, FAILED toy, CANCELLED released after it failed: only was told to fail");
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -84,6 +88,7 @@ async fn a_failure_to_be_released_is_released_by_the_executor_that_finds_it() {
     assert_eq!(world.story(failed).await, "RUNNING 1.1, FAILED engine, CANCELLED released after it failed: it broke");
     assert_eq!(world.engine.effects_of(failed), [""; 0]);
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -98,6 +103,7 @@ async fn a_running_command_is_cancelled_between_two_steps() {
     assert_eq!(world.engine.effects_of(command), ["slow-a", "un-b-undo"], "the step in hand ended, and the way back was open");
     assert_eq!(world.story(command).await, "RUNNING 1.1, CANCELLED cancelled by anna");
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -115,6 +121,7 @@ async fn a_done_that_comes_before_the_cancel_wins_and_another_attempts_cancel_ha
     world.engine.open("slow-x", 1);
     world.becomes(other, Status::Done).await;
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -126,6 +133,7 @@ async fn a_run_that_passes_its_deadline_fails_and_may_bring_back_what_was() {
     assert_eq!(world.story(command).await, "RUNNING 1.1, FAILED deadline");
     assert_eq!(world.engine.effects_of(command), ["un-slow-undo"]);
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -139,4 +147,5 @@ async fn transient_trouble_is_waited_out_and_said() {
     world.becomes(command, Status::Done).await;
     assert_eq!(docker.waits.for_what("engine"), None);
     docker.stop().await.unwrap();
+    world.audit().await;
 }

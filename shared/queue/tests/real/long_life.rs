@@ -91,6 +91,7 @@ async fn a_start_costs_what_waits_and_not_what_ever_was() {
         old.as_secs_f64() / young.as_secs_f64()
     );
     assert!(old < young * 3 + Duration::from_secs(3), "{young:?} with 100 ended commands, {old:?} with {many} more");
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -126,4 +127,5 @@ async fn a_backlog_is_done_in_its_order() {
     let expected: Vec<u64> = (last - waits + 1..=last).flat_map(|seq| [seq, seq]).collect();
     assert_eq!(order, expected, "RUNNING and DONE of each before RUNNING of the next");
     docker.stop().await.unwrap();
+    world.audit().await;
 }

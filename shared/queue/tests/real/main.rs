@@ -11,5 +11,6 @@ mod losses;
 mod order;
 mod races;
 mod refusals;
+mod slow_disk;
 mod toy;
 mod world;

@@ -28,6 +28,7 @@ async fn commands_of_both_engines_are_carried_out_in_one_order() {
     }
     docker.stop().await.unwrap();
     libvirt.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -49,6 +50,7 @@ async fn an_id_has_one_effect_however_often_and_late_it_is_published() {
     let effects: Vec<String> = world.engine.effects().into_iter().map(|effect| effect.what).collect();
     assert_eq!(effects, ["once", "after"]);
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -73,6 +75,7 @@ async fn a_start_reads_what_waits_and_not_what_ever_was() {
     world.becomes(next, Status::Done).await;
     assert_eq!(world.engine.effects_of(next), ["next"]);
     again.stop().await.unwrap();
+    world.audit().await;
 }
 
 /// Prints how long a command that does nothing takes; a look, not a measurement to rely on.
@@ -93,4 +96,5 @@ async fn a_command_on_an_idle_queue_is_done_in_a_moment() {
     eprintln!("from publish to DONE: median {:?}, worst {:?}", times[25], times[49]);
     assert!(times[25] < std::time::Duration::from_millis(500), "{times:?}");
     docker.stop().await.unwrap();
+    world.audit().await;
 }

@@ -19,6 +19,7 @@ async fn a_second_executor_waits_for_the_lock_and_says_so() {
     world.becomes(command, Status::Done).await;
     assert_eq!(world.engine.effects().last().unwrap().by, "two");
     second.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -40,6 +41,7 @@ async fn an_executor_that_was_overtaken_makes_no_further_effect_and_leaves() {
     assert!(by_old == ["a"] || by_old == ["a", "slow-b"], "the step in hand at most: {by_old:?}");
     assert_eq!(world.engine.effects().iter().filter(|effect| effect.what == "c").count(), 1);
     other.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -59,6 +61,7 @@ async fn of_two_executors_that_race_from_the_start_each_command_is_carried_out_b
     for seq in commands {
         assert_eq!(world.engine.effects_of(seq).len(), 1, "{}", world.story(seq).await);
     }
+    world.audit().await;
 }
 
 async fn one_is_through(world: &World, commands: &[u64]) -> bool {

@@ -42,6 +42,7 @@ async fn bad_messages_end_as_rejected_and_stay_in_the_stream() {
     }
     assert_eq!(world.engine.effects().len(), 1);
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -68,6 +69,7 @@ async fn what_is_over_the_quota_ends_on_arrival_and_the_rest_goes_on() {
     let large = world.command(&large).await;
     world.becomes(large, Status::Cancelled).await;
     docker.stop().await.unwrap();
+    world.audit().await;
 }
 
 #[tokio::test]
@@ -81,4 +83,5 @@ async fn commands_for_an_engine_that_the_installation_has_not_are_rejected_by_th
     world.becomes(behind, Status::Done).await;
     assert_eq!(world.story(machine).await, "CANCELLED rejected: this installation has no libvirt engine");
     docker.stop().await.unwrap();
+    world.audit().await;
 }

@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
+use async_nats::jetstream::consumer::pull;
+use futures::StreamExt as _;
 use orrery_contracts::{
     CancelRequest, Change, Digest, Engine, Installation, PolicyEntry, Quota, Role, Status, StepMessage, Time, TransitionMessage, subjects,
 };
 use orrery_nats::User;
 use orrery_nats::testing;
+use orrery_queue::streams::Item;
 use orrery_queue::{Broker, BrokerConfig, Definitions, ExecutorConfig, Report, ServeError, serve, topology};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -287,10 +290,33 @@ impl World {
         sent.await.map(|ack| ack.sequence).map_err(|error| error.to_string())
     }
 
+    /// Holds everything that the broker has stored against the promises.
+    pub(crate) async fn audit(&self) {
+        let broker = self.connection(User::Projector).await;
+        let (commands, events) = (stored(&broker, subjects::COMMANDS).await, stored(&broker, subjects::EVENTS).await);
+        assert_eq!(orrery_simulation::audit(&commands, &events), Ok(()));
+    }
+
     async fn body(&self, seq: u64) -> Vec<u8> {
         let stream: jetstream::stream::Stream<()> = self.api.jetstream().get_stream_no_info(subjects::COMMANDS).await.unwrap();
         stream.get_raw_message(seq).await.unwrap().payload.to_vec()
     }
+}
+
+/// Everything on a stream.
+async fn stored(broker: &Broker, name: &str) -> Vec<Item> {
+    let stream = broker.jetstream().get_stream(name).await.unwrap();
+    let last = stream.cached_info().state.last_sequence;
+    let mut messages = stream.create_consumer(pull::OrderedConfig::default()).await.unwrap().messages().await.unwrap();
+    let mut items: Vec<Item> = Vec::new();
+    while items.last().map_or(0, |item| item.seq) < last {
+        let message = messages.next().await.unwrap().unwrap();
+        let info = message.info().unwrap();
+        let (seq, at) = (info.stream_sequence, Time::new(info.published));
+        let (subject, headers) = (message.subject.to_string(), message.headers.clone().unwrap_or_default());
+        items.push(Item { seq, subject, headers, body: message.payload.clone(), at });
+    }
+    items
 }
 
 fn config(broker: &testing::Broker, user: User) -> BrokerConfig {
