@@ -200,23 +200,36 @@ impl Life {
         Self { events }
     }
 
-    /// The steps that were begun and not ended at a moment.
-    pub(crate) fn in_hand(&self, at: OffsetDateTime) -> String {
+    /// The steps that were begun and not ended at a moment: what each does, and to what.
+    fn open_at(&self, at: OffsetDateTime) -> Vec<(&str, &str)> {
         let mut open = std::collections::BTreeMap::new();
         for (_, _, step) in self.events.iter().take_while(|(when, ..)| *when <= at) {
             match step.as_ref().map(|step| (step.n, &step.entry)) {
-                Some((n, StepEntry::Started { action, subject, .. })) => drop(open.insert(n, format!("{action} {subject}"))),
+                Some((n, StepEntry::Started { action, subject, .. })) => drop(open.insert(n, (action.as_str(), subject.as_str()))),
                 Some((n, StepEntry::Ended { .. })) => drop(open.remove(&n)),
                 Some((_, StepEntry::Opened { .. } | StepEntry::Planned { .. } | StepEntry::Closed { .. })) | None => {}
             }
         }
-        let first = open.values().next().map_or_else(
-            || "between two".to_owned(),
-            |step| {
-                step.split('-').next_back().map_or(step.clone(), |last| format!("{} …{last}", step.split(' ').next().unwrap_or_default()))
-            },
-        );
-        if open.len() > 1 { format!("{first} and {} more", open.len() - 1) } else { first }
+        open.into_values().collect()
+    }
+
+    /// How many steps of this action were in hand at a moment.
+    pub(crate) fn how_many_in_hand(&self, at: OffsetDateTime, wanted: &str) -> usize {
+        self.open_at(at).into_iter().filter(|(action, _)| *action == wanted).count()
+    }
+
+    /// The steps that were in hand at a moment: how many of each action, or what a single one was done to.
+    pub(crate) fn in_hand(&self, at: OffsetDateTime) -> String {
+        let open = self.open_at(at);
+        if let [(action, subject)] = open.as_slice() {
+            return subject.rsplit_once('-').map_or_else(|| format!("{action} {subject}"), |(_, last)| format!("{action} …{last}"));
+        }
+        let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+        for (action, _) in &open {
+            *counts.entry(action).or_default() += 1;
+        }
+        let words: Vec<String> = counts.into_iter().map(|(action, many)| format!("{many} × {action}")).collect();
+        if words.is_empty() { "between two".to_owned() } else { words.join(", ") }
     }
 
     pub(crate) fn status_at(&self, at: OffsetDateTime) -> &str {
