@@ -8,6 +8,7 @@
 pub mod bundle;
 pub mod command;
 pub mod compose;
+mod operations;
 pub mod request;
 
 /// One door that outside input comes through.

@@ -1,7 +1,8 @@
 //! A request to the api as a text: method and address, a line for each header, an empty line, the body. It goes through
 //! the extractors of every operation, as if its caller were known, and through the whole service, as somebody unknown.
 //!
-//! Without a database and a broker: what needs them (sign-in, readiness) is left out, and nobody can prove who he is.
+//! Without a database and a broker: what needs them (sign-in, readiness) is left out, and nobody can prove who he is. What a request
+//! says of its sender is read all the same.
 
 use std::path::{Path, PathBuf};
 
@@ -9,26 +10,16 @@ use axum::Router;
 use axum::body::Body as HttpBody;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
-use axum::routing::{get, post};
 use bytes::Bytes;
-use orrery_api::bundles::upload::Files;
-use orrery_api::commands::{Terms, checks};
-use orrery_api::extract::{At, Body, Idempotency, IfMatch, Page, Params, wait_time};
-use orrery_api::problems::Answer;
-use orrery_api::queries::bundles::{BundlePath, Part};
-use orrery_api::queries::commands::{CommandPath, Filter, LONGEST_WAIT, Waiting};
-use orrery_api::queries::diff::DiffPath;
-use orrery_api::queries::named::{NamedPath, cursor_of};
-use orrery_api::queries::versions::VersionPath;
-use orrery_api::streams::events::After;
-use orrery_api::streams::logs::{ContainerPath, Lines};
 use orrery_api::{Api, config::Config};
-use orrery_contracts::command::Target;
-use orrery_contracts::rest::{CheckRequest, DeleteStack, Empty, Login, NewStack, NewVersion, PasswordChange};
-use orrery_contracts::{BundleLimits, Digest, Problem};
+use orrery_contracts::{BundleLimits, Problem};
 use orrery_queue::{Broker, BrokerConfig};
 use tower::ServiceExt as _;
 
+use crate::operations;
+
+/// What every token of Orrery begins with.
+const TOKEN: &[u8] = b"orrery_";
 /// Lies beside the folder of the page; no answer may hold it.
 const SECRET: &str = "nothing of this is the page's";
 
@@ -43,6 +34,7 @@ thread_local! {
 }
 
 /// A request that HTTP can carry.
+#[derive(Clone)]
 struct Asked {
     method: Method,
     uri: Uri,
@@ -66,11 +58,19 @@ impl Asked {
             let colon = line.iter().position(|byte| *byte == b':')?;
             let name = HeaderName::from_bytes(line.get(..colon)?).ok()?;
             let value = HeaderValue::from_bytes(line.get(colon.checked_add(1)?..)?.trim_ascii()).ok()?;
-            if name != AUTHORIZATION && name != COOKIE {
-                headers.append(name, value);
-            }
+            headers.append(name, value);
         }
         Some(Self { method, uri, headers, body: Bytes::copy_from_slice(body) })
+    }
+
+    /// The same from somebody of whom no database need be asked: his token is none of Orrery's, and a cookie he has not.
+    fn of_nobody(&self) -> Self {
+        let Self { method, uri, mut headers, body } = self.clone();
+        headers.remove(COOKIE);
+        if headers.get_all(AUTHORIZATION).iter().any(|value| value.as_bytes().windows(TOKEN.len()).any(|part| part == TOKEN)) {
+            headers.remove(AUTHORIZATION);
+        }
+        Self { method, uri, headers, body }
     }
 
     fn request(&self) -> Request<HttpBody> {
@@ -93,7 +93,7 @@ impl Doors {
     fn open() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let api = runtime.block_on(state());
-        Self { runtime, known: extractors().with_state(api.clone()), unknown: orrery_api::app(api) }
+        Self { runtime, known: operations::extractors().with_state(api.clone()), unknown: orrery_api::app(api) }
     }
 
     fn ask(&self, asked: &Asked) {
@@ -103,7 +103,7 @@ impl Doors {
         if ["/api/v1/auth/login", "/readyz"].contains(&path) {
             return;
         }
-        let (status, body) = self.answer(&self.unknown, asked);
+        let (status, body) = self.answer(&self.unknown, &asked.of_nobody());
         assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "{}", String::from_utf8_lossy(&body));
         assert!(!String::from_utf8_lossy(&body).contains(SECRET), "a file outside of the page's folder was given away");
         if (path == "/api" || path.starts_with("/api/")) && path != "/api/v1/openapi.json" {
@@ -137,7 +137,7 @@ fn is_a_problem(status: &StatusCode, body: &[u8], method: &Method) {
 }
 
 /// A service that knows no database and no broker.
-async fn state() -> Api {
+pub(crate) async fn state() -> Api {
     let web_dir = page();
     let limits = BundleLimits { bytes: 256 * 1024, files: 50, file_bytes: 128 * 1024 };
     let settings = |name: &str| match name {
@@ -160,120 +160,4 @@ fn page() -> PathBuf {
     put(&folder.join("index.html"), "<!doctype html>");
     put(&folder.join("app-1f2e3d4c5b6a7988.js"), "start()");
     folder
-}
-
-/// Every operation's extractors, in front of nothing but what reads their parts further.
-fn extractors() -> Router<Api> {
-    let one = Router::new()
-        .route("/stacks", get(page_of_a_list).post(new_stack))
-        .route("/users", get(page_of_a_list))
-        .route("/plan", post(new_stack))
-        .route("/stacks/{id}", get(stack))
-        .route("/stacks/{id}/versions", get(page_of_a_list).post(new_version))
-        .route("/stacks/{id}/deploy", post(new_version))
-        .route("/stacks/{id}/plan", post(new_version))
-        .route("/stacks/{id}/versions/{version}", get(version))
-        .route("/stacks/{id}/plan/{version}", post(version))
-        .route("/stacks/{id}/apply/{version}", post(version))
-        .route("/stacks/{id}/rollback/{version}", post(version))
-        .route("/stacks/{id}/diff/{a}/{b}", get(two_versions))
-        .route("/stacks/{id}/start", post(stack))
-        .route("/stacks/{id}/delete", post(delete))
-        .route("/stacks/{id}/logs", get(stack_logs))
-        .route("/containers/{id}/logs", get(container_logs))
-        .route("/commands", get(commands))
-        .route("/commands/{id}", get(command))
-        .route("/commands/{id}/cancel", post(command))
-        .route("/bundles", post(upload))
-        .route("/bundles/{digest}", get(bundle))
-        .route("/compose/check", post(check))
-        .route("/events", get(events))
-        .route("/auth/login", post(login))
-        .route("/auth/password", post(password));
-    Router::new().nest("/api/v1", one)
-}
-
-async fn page_of_a_list(Params(page): Params<Page>) -> Answer<()> {
-    Page::limit(page.limit)?;
-    page.after.as_deref().map_or(Ok(()), |cursor| cursor_of(cursor).map(drop))
-}
-
-async fn new_stack(key: Idempotency, _: Params<Terms>, Body(new): Body<NewStack>) -> Answer<()> {
-    means_one_command(&key);
-    crate::is_read_back(&new);
-    new.bundle.iter().try_for_each(can_be_taken)
-}
-
-async fn new_version(key: Idempotency, _: IfMatch, _: Params<Terms>, At(path): At<NamedPath>, Body(new): Body<NewVersion>) -> Answer<()> {
-    means_one_command(&key);
-    let _ = Target::parse(&path.id);
-    crate::is_read_back(&new);
-    new.bundle.iter().try_for_each(can_be_taken)
-}
-
-async fn stack(_: Params<Terms>, At(path): At<NamedPath>, Body(Empty {}): Body<Empty>) {
-    let _ = Target::parse(&path.id);
-}
-
-async fn version(_: Params<Terms>, At(path): At<VersionPath>, Body(Empty {}): Body<Empty>) {
-    let _ = (Target::parse(&path.id), path.version);
-}
-
-async fn two_versions(At(path): At<DiffPath>) {
-    let _ = (Target::parse(&path.id), path.a, path.b);
-}
-
-async fn delete(_: Params<Terms>, _: At<NamedPath>, Body(delete): Body<DeleteStack>) {
-    crate::is_read_back(&delete);
-}
-
-async fn stack_logs(headers: HeaderMap, _: At<NamedPath>, Params(lines): Params<Lines>) -> Answer<()> {
-    lines.question(&headers).map(drop)
-}
-
-async fn container_logs(headers: HeaderMap, _: At<ContainerPath>, Params(lines): Params<Lines>) -> Answer<()> {
-    lines.question(&headers).map(drop)
-}
-
-async fn commands(Params(filter): Params<Filter>) -> Answer<()> {
-    filter.bounds().map(drop)
-}
-
-async fn command(_: At<CommandPath>, Params(waiting): Params<Waiting>) -> Answer<()> {
-    let Some(text) = waiting.wait else { return Ok(()) };
-    assert!(wait_time(&text, LONGEST_WAIT)? <= LONGEST_WAIT);
-    Ok(())
-}
-
-async fn upload(Files(bundle): Files) -> Answer<()> {
-    can_be_taken(&bundle)
-}
-
-async fn bundle(At(path): At<BundlePath>, Params(part): Params<Part>) {
-    let _ = (path.digest.parse::<Digest>(), part);
-}
-
-async fn check(Body(asked): Body<CheckRequest>) -> Answer<()> {
-    crate::is_read_back(&asked);
-    can_be_taken(&asked.bundle)
-}
-
-async fn events(_: Params<After>) {}
-
-async fn login(_: Body<Login>) {}
-
-async fn password(_: Body<PasswordChange>) {}
-
-fn means_one_command(key: &Idempotency) {
-    let user = "ada".parse().expect("a name");
-    if key.is_given() {
-        assert_eq!(key.command_id(&user), key.command_id(&user), "a key means one command");
-    }
-}
-
-fn can_be_taken(bundle: &orrery_contracts::Bundle) -> Answer<()> {
-    let limits = BundleLimits::default();
-    checks::bundle_can_be_taken(bundle, &limits)?;
-    crate::bundle::is_kept_as_it_is(bundle, &limits);
-    Ok(())
 }

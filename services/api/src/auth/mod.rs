@@ -18,4 +18,4 @@ mod sessions;
 mod tokens;
 pub mod users;
 
-pub use principal::{Client, Principal, Via};
+pub use principal::{Claim, Client, Principal, Via};

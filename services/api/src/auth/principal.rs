@@ -101,26 +101,63 @@ impl Principal {
     }
 }
 
-impl FromRequestParts<Api> for Principal {
-    type Rejection = Refusal;
+/// What a request brings along to prove who asks: read, and not believed yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// `Authorization: Bearer <token>`.
+    Token(String),
+    /// The cookie of a session; whether somebody asks, and not a page by itself.
+    Session {
+        /// The session's secret.
+        secret: String,
+        /// Whether the session lives on by it.
+        by_somebody: bool,
+    },
+}
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Answer<Self> {
+impl Claim {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// 401 when there is none, when it cannot be read, or when the address has one.
+    pub fn of(parts: &Parts) -> Answer<Self> {
         refuse_credentials_in(parts)?;
         if let Some(value) = parts.headers.get(axum::http::header::AUTHORIZATION) {
             let text = value.to_str().unwrap_or_default();
             let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
             let (_, token) = token.ok_or_else(|| unauthenticated("Authorization: use `Bearer <token>`"))?;
-            return tokens::owner(api, token.trim())
-                .await?
-                .ok_or_else(|| unauthenticated("the token is not known, was revoked or has expired"));
+            return Ok(Self::Token(token.trim().to_owned()));
         }
         let jar = CookieJar::from_headers(&parts.headers);
         let cookie = jar.get(SESSION_COOKIE).ok_or_else(|| unauthenticated("sign in, or send `Authorization: Bearer <token>`"))?;
-        let by_somebody = !parts.headers.contains_key(BACKGROUND);
-        let principal = sessions::owner(api, cookie.value(), by_somebody)
-            .await?
-            .ok_or_else(|| unauthenticated("the session has ended; sign in again"))?;
-        origin::must_be_the_page(&parts.method, &parts.headers)?;
+        Ok(Self::Session { secret: cookie.value().to_owned(), by_somebody: !parts.headers.contains_key(BACKGROUND) })
+    }
+
+    /// Refuses a cookie that another site may have had sent; a token no browser sends by itself.
+    ///
+    /// # Errors
+    /// 403 when the request does not come from the page.
+    pub fn comes_from_the_page(&self, parts: &Parts) -> Answer<()> {
+        match self {
+            Self::Token(_) => Ok(()),
+            Self::Session { .. } => origin::must_be_the_page(&parts.method, &parts.headers),
+        }
+    }
+}
+
+impl FromRequestParts<Api> for Principal {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Answer<Self> {
+        let claim = Claim::of(parts)?;
+        let (owner, otherwise) = match &claim {
+            Claim::Token(token) => (tokens::owner(api, token).await?, "the token is not known, was revoked or has expired"),
+            Claim::Session { secret, by_somebody } => {
+                (sessions::owner(api, secret, *by_somebody).await?, "the session has ended; sign in again")
+            }
+        };
+        let principal = owner.ok_or_else(|| unauthenticated(otherwise))?;
+        claim.comes_from_the_page(parts)?;
         Ok(principal)
     }
 }

@@ -2,10 +2,10 @@
 //! said by its executor.
 
 use axum::extract::State;
-use orrery_contracts::Digest;
 use orrery_contracts::command::{BoxImport, CommandType, NoFields};
 use orrery_contracts::machine::NewBox;
 use orrery_contracts::rest::Empty;
+use orrery_contracts::{Digest, Name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,12 +24,19 @@ pub struct BoxPath {
 
 /// Brings a box into the pool.
 pub async fn import(State(api): State<Api>, writer: Writer, Body(new): Body<NewBox>) -> Answer<Accepted> {
+    let (name, payload) = asked_for(new)?;
+    place(&api, &writer, name.to_string(), CommandType::BoxImport, payload).await
+}
+
+/// What a request for a box asks for: under which name, and what.
+///
+/// # Errors
+/// 422 with the field that is wrong.
+pub fn asked_for(new: NewBox) -> Answer<(Name, BoxImport)> {
     let name = stack_name(&new.name)?;
     let sha256 = new.sha256.filter(|text| !text.is_empty()).map(|text| checksum(&text)).transpose()?;
     let (url, upload) = source(new.url, new.upload, sha256.as_ref())?;
-    let description = comment(new.description)?;
-    let payload = BoxImport { format: new.format, url, upload, sha256, description };
-    place(&api, &writer, name.to_string(), CommandType::BoxImport, payload).await
+    Ok((name, BoxImport { format: new.format, url, upload, sha256, description: comment(new.description)? }))
 }
 
 /// Removes a box; one that a machine's disk lies on is not removed, and the command says whose.

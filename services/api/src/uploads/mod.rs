@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
 use orrery_contracts::rest::{Empty, List};
 use orrery_contracts::rpc::UploadsQuestion;
-use orrery_contracts::{Code, Engine, NewUpload, Upload, UploadOf};
+use orrery_contracts::{Code, Engine, Name, NewUpload, Upload, UploadOf};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use crate::queries::boxes;
 use crate::queries::hosts::LOCAL;
 use crate::state::Api;
 
-pub use body::put;
+pub use body::{Content, Range, put};
 
 /// The header that says where the next bytes begin.
 const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
@@ -48,6 +48,19 @@ pub async fn begin(
     Body(new): Body<NewUpload>,
 ) -> Answer<With<Json<Upload>>> {
     principal.may_write()?;
+    let of = asked_for(new, key.command_id(&principal.name).uuid(), principal.name)?;
+    if boxes::exists(&api, LOCAL, &of.name).await? {
+        return Err(Refusal::new(Code::NameTaken, format!("there is a box {} already; remove it first, or take another name", of.name)));
+    }
+    let upload: Upload = ask(&api, "upload.begin", &of).await?;
+    Ok(placed(upload))
+}
+
+/// What a request for an upload asks for, under this id.
+///
+/// # Errors
+/// 422 with the field that is wrong.
+pub fn asked_for(new: NewUpload, id: Uuid, owner: Name) -> Answer<UploadOf> {
     let name = stack_name(&new.name)?;
     let file = new.file.unwrap_or_default();
     if file.chars().count() > LONGEST || file.chars().any(char::is_control) {
@@ -55,23 +68,7 @@ pub async fn begin(
     }
     let expected = new.sha256.filter(|text| !text.is_empty()).map(|text| checksum(&text)).transpose()?;
     let description = comment(new.description)?.unwrap_or_default();
-    if boxes::exists(&api, LOCAL, &name).await? {
-        return Err(Refusal::new(Code::NameTaken, format!("there is a box {name} already; remove it first, or take another name")));
-    }
-    let id = key.command_id(&principal.name).uuid();
-    let of = UploadOf {
-        id,
-        owner: principal.name,
-        name,
-        size: new.size,
-        file,
-        modified: new.modified,
-        expected,
-        format: new.format,
-        description,
-    };
-    let upload: Upload = ask(&api, "upload.begin", &of).await?;
-    Ok(placed(upload))
+    Ok(UploadOf { id, owner, name, size: new.size, file, modified: new.modified, expected, format: new.format, description })
 }
 
 /// `GET /uploads`: one's own, oldest first; an administrator sees everybody's.
