@@ -247,6 +247,13 @@ fn everything(installation: &Installation) -> (Vec<String>, Vec<(u64, String)>) 
     (stacks, commands)
 }
 
+/// Everything that its broker has stored keeps the promises.
+fn is_audited(installation: &Installation) {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_xtask")).with_file_name("orrery-audit");
+    let output = Command::new(&program).arg(installation.folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}: {}", program.display(), String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn a_broker_with_an_old_store_is_recovered_by_one_command() {
     let installation = Installation::new();
@@ -297,6 +304,19 @@ fn a_broker_with_an_old_store_is_recovered_by_one_command() {
     assert_eq!(commands.last(), Some(&(lost, "CANCELLED".to_owned())));
     assert_eq!(make(&installation, "lost"), lost + 1);
     assert!(String::from_utf8(installation.run(&["recover"]).stdout).unwrap().contains("nothing to recover"));
+
+    // The whole store is gone, and a start has made it anew, for an installation that nobody knows.
+    let before = everything(&installation);
+    for name in NAMES.iter().filter(|name| **name != "postgres") {
+        kill(installation.pid(name));
+    }
+    fs::remove_dir_all(&store).unwrap();
+    installation.run(&["restart", "nats"]);
+    installation.run(&["recover"]);
+    assert_eq!(installation.states(), all("ready"));
+    assert_eq!(everything(&installation), before);
+    assert_eq!(make(&installation, "behind"), lost + 2);
+    is_audited(&installation);
 }
 
 #[test]
@@ -332,6 +352,7 @@ fn a_store_that_is_too_small_is_made_larger_by_one_command() {
     assert_eq!(stacks.len(), accepted.len() + 2);
     assert!(commands.iter().all(|(_, status)| status == "DONE"), "{commands:?}");
     assert_eq!(Some(made), accepted.last().map(|last| last + 2), "who was refused has no number");
+    is_audited(&installation);
 }
 
 #[test]
