@@ -23,6 +23,15 @@ pub fn resident(pid: u32) -> anyhow::Result<u64> {
     line.trim().trim_end_matches(" kB").parse().with_context(|| format!("VmRSS of process {pid}: {line}"))
 }
 
+/// The memory in KiB that a process shares with no other, as far as it is no file's: of a server that shares its pages with all
+/// its children, what each of them has for itself. Nothing of one that has ended.
+#[must_use]
+pub fn own(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss_Anon:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default()
+}
+
 /// What one process held, in KiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {

@@ -124,6 +124,15 @@ impl Cluster {
         run(self.seeing_the_disk("rm").args(["--force", &self.pid_file(), &format!("{socket}.lock"), &socket]))
     }
 
+    /// The processes of its server and of those who serve its clients.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pids(&self) -> anyhow::Result<Vec<u32>> {
+        let server = self.server()?;
+        Ok(children(server).into_iter().chain([server]).filter_map(|pid| u32::try_from(pid).ok()).collect())
+    }
+
     /// The process id of its server: what its file says, if that is a server of this very folder.
     fn server(&self) -> anyhow::Result<i32> {
         let output = self.seeing_the_disk("head").args(["--lines=1", &self.pid_file()]).output().context("read its file")?;
