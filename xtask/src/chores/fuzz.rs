@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use super::report;
+use super::{report, soak};
 use crate::folders;
 use crate::say;
 use crate::shell;
@@ -60,6 +60,10 @@ const TARGETS: [Target; 4] = [
 
 const HEAD: &str = "# Fuzzing\n\nWritten by `cargo xtask fuzz`. Each target is a function of `tests/fuzz` over any bytes; `cargo xtask test` runs it \
                     over the seeds, the corpus that the fuzzer left, and every input that has found something.\n";
+
+/// What is told of each target.
+const COLUMNS: &str =
+    "| minutes | executions | a second | edges reached | corpus beside the seeds | peak memory | inputs that ever found something |";
 
 /// What libFuzzer says of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -164,9 +168,7 @@ impl Target {
         let mut section = String::new();
         let _ = write!(
             section,
-            "\n## {}\n\n{}\n\n\
-             | minutes | executions | a second | edges reached | corpus beside the seeds | peak memory | inputs that ever found something |\n\
-             | --- | --- | --- | --- | --- | --- | --- |\n\
+            "\n## {}\n\n{}\n\n{COLUMNS}\n| --- | --- | --- | --- | --- | --- | --- |\n\
              | {minutes} | {executions} | {a_second} | {edges} | {kept} | {peak_memory_mb} MB | {found} |\n",
             self.name, self.what
         );
@@ -192,8 +194,29 @@ fn write_report(target: &Target, section: &str) -> Result<()> {
         text.push_str(&if one.name == target.name { section.to_owned() } else { kept() });
     }
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    soak::write_report(None)?;
     say::step("fuzz", &format!("{}: the report is in {}", target.name, path.display()));
     Ok(())
+}
+
+/// The figures of all targets in one table, as the report has them: a section of the report of the long sweeps.
+pub(crate) fn summary() -> Result<String> {
+    let path = folders::repository().join("docs/fuzz.md");
+    let report = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(table(&report))
+}
+
+fn table(report: &str) -> String {
+    let mut text = format!(
+        "\n## fuzz\n\nEverything that reads what comes from outside, under the fuzzer's bytes: `cargo xtask fuzz`. What each target is stands in \
+         [fuzz.md](fuzz.md).\n\n| target {COLUMNS}\n| --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    );
+    for target in &TARGETS {
+        let section = report::section_of(report, target.name).unwrap_or_default();
+        let figures = section.lines().filter(|line| line.starts_with('|')).nth(2);
+        let _ = writeln!(text, "| {} {}", target.name, figures.unwrap_or("| not run yet | | | | | | |"));
+    }
+    text
 }
 
 impl Figures {
@@ -218,7 +241,18 @@ impl Figures {
 
 #[cfg(test)]
 mod tests {
-    use super::Figures;
+    use super::{Figures, table};
+
+    #[test]
+    fn the_figures_of_all_targets_make_one_table() {
+        let report =
+            "# Fuzzing\n\n## bundle\n\nUploads.\n\n| minutes | executions |\n| --- | --- |\n| 60 | 7 |\n\n## compose\n\nNot run yet.\n";
+        let told = table(report);
+        let rows: Vec<&str> = told.lines().skip_while(|line| !line.starts_with("| ---")).skip(1).collect();
+        assert_eq!(rows[1], "| bundle | 60 | 7 |");
+        assert_eq!(rows[2], "| compose | not run yet | | | | | | |");
+        assert_eq!(rows.len(), 4);
+    }
 
     #[test]
     fn figures_are_read_from_the_end_of_what_is_printed() {

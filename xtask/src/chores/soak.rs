@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use super::report;
+use super::{fuzz, report};
 use crate::folders;
 use crate::say;
 use crate::shell;
@@ -38,7 +38,7 @@ struct Sweep {
     settings: &'static [(&'static str, &'static str)],
 }
 
-const SWEEPS: [Sweep; 14] = [
+const SWEEPS: [Sweep; 16] = [
     Sweep {
         name: "histories",
         what: "Simulated histories of two executors of an engine in memory: kills, freezes, cuts, lost answers, rivals. A hundred million steps.",
@@ -68,8 +68,23 @@ const SWEEPS: [Sweep; 14] = [
         settings: &[("ORRERY_SOAK_COMMANDS", "100000")],
     },
     Sweep {
+        name: "starts",
+        what: "How long each service takes until it is ready, behind a hundred ended commands and behind a hundred thousand.",
+        package: "orrery-tests",
+        test: "a_start_of_each_service_costs_what_waits",
+        settings: &[("ORRERY_SOAK_COMMANDS", "100000")],
+    },
+    Sweep {
+        name: "slow-disk",
+        what: "The broker held up whenever it waits for its disk, by 0.3 s, by a second, and by 6 s, which is longer than anybody waits for an \
+               answer; then the disk is as quick as before.",
+        package: "orrery-queue",
+        test: "a_slow_disk_holds_everything_up",
+        settings: &[("ORRERY_SOAK_SLOW", "10")],
+    },
+    Sweep {
         name: "applies",
-        what: "Two thousand applies, and what each process holds early and late.",
+        what: "Two thousand applies, and what each process holds in each fifth of them.",
         package: "orrery-tests",
         test: "applies_without_end_let_no_process_grow",
         settings: &[("ORRERY_SOAK_APPLIES", "2000")],
@@ -122,7 +137,8 @@ const SWEEPS: [Sweep; 14] = [
     },
     Sweep {
         name: "engine",
-        what: "The engine restarts in the middle of a pull, a build, a create and a start; each apply waits for it and ends well.",
+        what: "The engine restarts in the middle of a pull, a build, a create and a start, by the step log; each apply waits for it and ends \
+               well.",
         package: "orrery-tests",
         test: "an_engine_that_restarts_in_the_middle",
         settings: &[],
@@ -162,27 +178,28 @@ impl Soak {
         ensure!(SWEEPS.iter().any(|sweep| wanted(&sweep)), "there is no such sweep: {}", SWEEPS.map(|sweep| sweep.name).join(", "));
         for sweep in SWEEPS.iter().filter(wanted) {
             let section = sweep.run(&nextest, &tools, seed, programs.as_deref())?;
-            write_report(sweep.name, &section)?;
+            write_report(Some((sweep.name, &section)))?;
+            say::step("soak", &format!("{}: the report is in docs/soak.md", sweep.name));
         }
         Ok(())
     }
 }
 
-/// Writes the report anew with this section in it, after each sweep: what had come to its end is kept when the next finds
-/// something.
-fn write_report(name: &str, section: &str) -> Result<()> {
+/// Writes the report anew, with this section in it where there is a new one, after each sweep: what had come to its end is kept when
+/// the next finds something. What was fuzzed follows, as the report of that says.
+pub(crate) fn write_report(section: Option<(&str, &str)>) -> Result<()> {
     let path = folders::repository().join("docs/soak.md");
     let before = std::fs::read_to_string(&path).unwrap_or_default();
     let mut text = String::from(
-        "# The long sweeps\n\nWritten by `cargo xtask soak`. Each sweep is a test that `cargo xtask test` runs in a bounded sample. What an hour of fuzzing came to is in [fuzz.md](fuzz.md).\n",
+        "# The long sweeps\n\nWritten by `cargo xtask soak`. Each sweep is a test that `cargo xtask test` runs in a bounded sample. At the end stands what `cargo xtask fuzz` came to.\n",
     );
     for sweep in &SWEEPS {
         let kept = || report::section_of(&before, sweep.name).unwrap_or_else(|| sweep.section("Not run yet."));
-        text.push_str(&if sweep.name == name { section.to_owned() } else { kept() });
+        let new = section.filter(|(name, _)| *name == sweep.name).map(|(_, section)| section.to_owned());
+        text.push_str(&new.unwrap_or_else(kept));
     }
-    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    say::step("soak", &format!("{name}: the report is in {}", path.display()));
-    Ok(())
+    text.push_str(&fuzz::summary()?);
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 impl Sweep {
