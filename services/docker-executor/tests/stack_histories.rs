@@ -173,7 +173,7 @@ async fn as_its_head_says(stage: &Stage, executor: &DockerExecutor<Wired>, head:
 #[test]
 fn stacks_come_to_what_their_heads_say() {
     let Some(sums) = sweep("stacks", &Stacks, STEPS, 200_000) else { return };
-    assert!(sums.kills > 20 && sums.cuts > 20 && sums.rivals > 5 && sums.lost > 5, "nothing was tried: {sums:?}");
+    assert!(sums.kills > 20 && sums.cuts > 20 && sums.rivals > 5 && sums.lost > 50, "nothing was tried: {sums:?}");
     assert!(sums.commands > 200 && sums.done * 6 > sums.commands, "nothing was done: {sums:?}");
 }
 

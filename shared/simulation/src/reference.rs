@@ -57,6 +57,10 @@ pub fn audit(commands: &[Item], events: &[Item]) -> Result<(), Broken> {
 #[derive(Debug, Default)]
 pub(crate) struct Reference {
     commands: BTreeMap<u64, Command>,
+    /// Those of them that have not ended, so that a history of a hundred thousand is audited in seconds.
+    unended: BTreeSet<u64>,
+    /// Those of them that run.
+    running: BTreeSet<u64>,
 }
 
 impl Reference {
@@ -65,6 +69,7 @@ impl Reference {
         if subjects::parse_command(&item.subject).is_some() {
             let fresh = Command { is: Is::Pending, attempt: 1, run: 0, steps_by: (0, 0), open: BTreeSet::new(), opened: 0 };
             self.commands.insert(item.seq, fresh);
+            self.unended.insert(item.seq);
             return Ok(());
         }
         match subjects::parse_event(&item.subject) {
@@ -84,10 +89,10 @@ impl Reference {
             Change::Cancelled { .. } => Is::Cancelled,
         };
         if to == Is::Running {
-            if let Some((before, _)) = self.commands.range(..seq).find(|(_, command)| !command.is.over()) {
+            if let Some(before) = self.unended.range(..seq).next() {
                 return Err(format!("command {seq} starts, and command {before} before it has not ended"));
             }
-            if let Some((other, _)) = self.commands.iter().find(|(other, command)| **other != seq && command.is == Is::Running) {
+            if let Some(other) = self.running.iter().find(|other| **other != seq) {
                 return Err(format!("command {seq} starts while command {other} runs"));
             }
         }
@@ -112,6 +117,14 @@ impl Reference {
             command.open.clear();
         }
         *command = Command { is: to, attempt, run, ..command.clone() };
+        if to.over() {
+            self.unended.remove(&seq);
+        }
+        if to == Is::Running {
+            self.running.insert(seq);
+        } else {
+            self.running.remove(&seq);
+        }
         Ok(())
     }
 
@@ -148,7 +161,7 @@ impl Reference {
     pub(crate) fn effect(&self, made: &Made, before: Option<There>) -> Result<(), Broken> {
         let Made { seq, what, attempt, run } = made;
         let command = self.commands.get(seq).ok_or_else(|| format!("{what} of command {seq}, which was never published"))?;
-        if let Some((before, _)) = self.commands.range(..seq).find(|(_, command)| !command.is.over()) {
+        if let Some(before) = self.unended.range(..seq).next() {
             return Err(format!("{what} of command {seq} is made, and command {before} before it has not ended"));
         }
         if self.is_overtaken(made) {
@@ -170,13 +183,14 @@ impl Reference {
 
     /// The commands that have not ended.
     pub(crate) fn unfinished(&self) -> Vec<u64> {
-        self.commands.iter().filter(|(_, command)| !command.is.over()).map(|(seq, _)| *seq).collect()
+        self.unended.iter().copied().collect()
     }
 
     /// The head, when it has failed: its number and attempt.
     pub(crate) fn failed_head(&self) -> Option<(u64, u32)> {
-        let (seq, head) = self.commands.iter().find(|(_, command)| !command.is.over())?;
-        (head.is == Is::Failed).then_some((*seq, head.attempt))
+        let seq = *self.unended.first()?;
+        let head = self.commands.get(&seq)?;
+        (head.is == Is::Failed).then_some((seq, head.attempt))
     }
 
     /// How many commands there are, and how many ended well.

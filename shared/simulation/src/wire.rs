@@ -177,11 +177,12 @@ impl Wire {
         }
     }
 
-    /// Whether the engine's answer gets lost on its way: it has done what was asked, and whoever asked waits in vain.
-    pub async fn loses_the_answer(&self) -> bool {
+    /// Whether the engine's answer gets lost on its way, so many times as often as the broker's: it has done what was asked, and whoever
+    /// asked waits in vain.
+    pub async fn loses_the_answer(&self, times: u32) -> bool {
         let lost = {
             let mut state = self.state.lock();
-            let often = state.weather.lost;
+            let often = state.weather.lost.saturating_mul(times);
             let lost = state.chance(often);
             if lost {
                 state.lost = state.lost.saturating_add(1);
@@ -237,7 +238,7 @@ impl Wire {
             state.shelf.there.entry(key).or_insert(there);
         })
         .await;
-        if self.loses_the_answer().await { Err(()) } else { Ok(()) }
+        if self.loses_the_answer(1).await { Err(()) } else { Ok(()) }
     }
 
     /// Takes away what was seen; what was made anew since then is another thing. A call of a run that was overtaken in the
@@ -254,7 +255,7 @@ impl Wire {
             }
         })
         .await;
-        if self.loses_the_answer().await { Err(()) } else { Ok(()) }
+        if self.loses_the_answer(1).await { Err(()) } else { Ok(()) }
     }
 
     /// Whether the run that this process took up last has been overtaken by now: what its last call does is drift.

@@ -10,6 +10,9 @@ use orrery_docker_executor::engine::memory::MemoryEngine;
 use orrery_docker_executor::engine::{Act, Class, Effect, Engine, EngineError, NewContainer, Observed, Outcome, Probed, Say, Scope, Until};
 use orrery_simulation::{Trap, Wire};
 
+/// An engine's answers get lost so many times as often as the broker's: of a stack's calls few are the engine's.
+const LOSES: u32 = 6;
+
 /// What befalls the actions on the engine, by their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mischief {
@@ -38,7 +41,7 @@ pub struct Wired {
 impl Wired {
     /// What was asked is done, and now and then nobody hears of it.
     async fn answered<T>(&self, answer: Result<T, EngineError>) -> Result<T, EngineError> {
-        if !self.wire.loses_the_answer().await {
+        if !self.wire.loses_the_answer(LOSES).await {
             return answer;
         }
         Err(if self.wire.chance(500) {
