@@ -7,12 +7,13 @@ use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN};
 use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use orrery_api::Api;
 use orrery_api::auth::{Claim, Client};
 use orrery_api::bundles::upload::Files;
 use orrery_api::commands::boxes::{self, BoxPath};
 use orrery_api::commands::machine_lifecycle::SnapshotPath;
+use orrery_api::commands::secrets::{self, SecretPath};
 use orrery_api::commands::{Terms, checks};
 use orrery_api::extract::{At, Body, Idempotency, IfMatch, Page, Params, wait_time};
 use orrery_api::problems::Answer;
@@ -28,7 +29,7 @@ use orrery_api::uploads::{self, Content, Range, UploadPath};
 use orrery_contracts::command::{MachineDelete, MachineShutdown, SnapshotCreate, SnapshotName, Target};
 use orrery_contracts::machine::NewBox;
 use orrery_contracts::rest::{CheckRequest, DeleteStack, Empty, Login, NewStack, NewVersion, PasswordChange};
-use orrery_contracts::{BundleLimits, Code, Digest, Name, NewUpload};
+use orrery_contracts::{BundleLimits, Code, Digest, LONGEST_SECRET, Name, NewSecret, NewUpload, SecretName};
 use uuid::Uuid;
 
 /// Every operation's extractors, in front of nothing but what reads their parts further.
@@ -53,6 +54,10 @@ pub(crate) fn extractors() -> Router<Api> {
         .route("/bundles/{digest}", get(bundle))
         .route("/compose/check", post(check))
         .route("/events", get(events))
+        .route("/stacks/{id}/sealing-key", get(named))
+        .route("/secrets/{id}", get(named))
+        .route("/secrets/{id}/{name}", put(new_secret))
+        .route("/secrets/{id}/{name}/remove", post(secret))
         .route("/queue", get(nothing))
         .route("/hosts", get(nothing))
         .route("/auth/me", get(nothing))
@@ -223,6 +228,17 @@ async fn new_box(key: Idempotency, _: Params<Terms>, Body(new): Body<NewBox>) ->
 
 async fn one_box(_: Params<Terms>, At(path): At<BoxPath>, Body(Empty {}): Body<Empty>) {
     let _ = path.name.parse::<Name>();
+}
+
+async fn new_secret(key: Idempotency, _: Params<Terms>, At(path): At<SecretPath>, Body(new): Body<NewSecret>) -> Answer<()> {
+    means_one_command(&key);
+    let (name, value) = secrets::asked_for(&path.name, new)?;
+    assert!(!name.as_str().contains('/') && !value.is_empty() && value.len() <= LONGEST_SECRET, "{name}: {} bytes", value.len());
+    Ok(())
+}
+
+async fn secret(_: Params<Terms>, At(path): At<SecretPath>, Body(Empty {}): Body<Empty>) {
+    let _ = path.name.parse::<SecretName>();
 }
 
 async fn new_upload(key: Idempotency, Body(new): Body<NewUpload>) -> Answer<()> {

@@ -27,8 +27,7 @@ pub struct SecretPath {
 
 /// Keeps a secret for a stack, or its next version.
 pub async fn put(State(api): State<Api>, writer: Writer, At(path): At<SecretPath>, Body(new): Body<NewSecret>) -> Answer<Accepted> {
-    let name = name_of(&path.name)?;
-    let value = value_of(new)?;
+    let (name, value) = asked_for(&path.name, new)?;
     let same = |action: &Action| matches!(action, Action::Stack(StackAction::SecretPut { name: before, .. }) if *before == name);
     // No two boxes are alike, so that a repeated request is known by its key and its name.
     if let Some(answer) = writer.made_before(&api, same).await? {
@@ -57,6 +56,14 @@ pub async fn remove(State(api): State<Api>, writer: Writer, At(path): At<SecretP
 async fn place<P: serde::Serialize>(api: &Api, writer: &Writer, stack: &Stack, kind: CommandType, payload: P) -> Answer<Accepted> {
     let order = Order::new(writer, kind, stack.id.to_string(), payload)?;
     order.place(api, writer, About::stack(stack, None)).await
+}
+
+/// What a request wants to have kept, and under which name.
+///
+/// # Errors
+/// When it is no name, or no value.
+pub fn asked_for(name: &str, new: NewSecret) -> Answer<(SecretName, Vec<u8>)> {
+    Ok((name_of(name)?, value_of(new)?))
 }
 
 fn name_of(name: &str) -> Answer<SecretName> {
