@@ -276,7 +276,7 @@ async fn streams(engine: &impl Hypervisor, lab: &Lab, machine: &Machine) {
         greets(engine, domain, false).await;
     }
     if lab.has(Lack::Screen) {
-        act(engine, Act::Reboot { domain }).await.unwrap();
+        act(engine, Act::Reboot { domain, grace: SOON }).await.unwrap();
         hears(engine, domain, "hello from").await;
         let picture = engine.screenshot(domain).await.unwrap();
         assert!(picture.mime.starts_with("image/") && !picture.bytes.is_empty(), "{}", picture.mime);

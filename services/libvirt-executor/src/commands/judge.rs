@@ -50,7 +50,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
             MachineAction::Shutdown { grace_seconds: Some(seconds) } => Task::Shutdown { grace: Duration::from_secs(*seconds) },
             MachineAction::Shutdown { grace_seconds: None } => Task::Shutdown { grace: self.grace(&head).await? },
             MachineAction::Stop => Task::Stop,
-            MachineAction::Reboot => Task::Reboot,
+            MachineAction::Reboot => Task::Reboot { grace: self.grace(&head).await? },
             MachineAction::Suspend => Task::Suspend,
             MachineAction::Resume => Task::Resume,
             MachineAction::Delete { disks } => Task::Delete { disks: *disks, grace: self.grace(&head).await? },

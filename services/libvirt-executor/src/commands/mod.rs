@@ -119,7 +119,9 @@ pub(crate) enum Task {
         grace: Duration,
     },
     Stop,
-    Reboot,
+    Reboot {
+        grace: Duration,
+    },
     Suspend,
     Resume,
     Delete {

@@ -68,9 +68,9 @@ pub(crate) async fn stop<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity)
     one(site, identity, |domain| Act::Destroy { domain }, |seen| !seen.state.is_up(), "the guest was ended").await
 }
 
-/// Has the guest boot again.
-pub(crate) async fn reboot<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity) -> Result<String, RunError> {
-    one(site, identity, |domain| Act::Reboot { domain }, |_| false, "the guest boots again").await
+/// Has the guest boot again; it is made to when its time is over.
+pub(crate) async fn reboot<E: Hypervisor>(site: &Site<'_, E>, identity: &Identity, grace: Duration) -> Result<String, RunError> {
+    one(site, identity, |domain| Act::Reboot { domain, grace }, |_| false, "the guest boots again").await
 }
 
 /// Has the guest stand still.

@@ -166,10 +166,12 @@ pub enum Act {
         /// Which.
         domain: DomainRef,
     },
-    /// Asks the guest to start again.
+    /// Asks the guest to start again, again and again, and has it do so when the time is over.
     Reboot {
         /// Which.
         domain: DomainRef,
+        /// How long it may take.
+        grace: Duration,
     },
     /// Holds a domain still.
     Suspend {

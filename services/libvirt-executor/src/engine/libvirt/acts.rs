@@ -40,7 +40,7 @@ pub(super) async fn carry_out(engine: &LibvirtEngine, act: &Act, say: Say<'_>) -
         Act::Start { domain, paused } => engine.with(domain, LONG, move |domain| power::start(domain, paused)).await,
         Act::Shutdown { domain, grace } => power::shutdown(engine, domain, grace, say).await,
         Act::Destroy { domain } => engine.with(domain, LONG, power::destroy).await,
-        Act::Reboot { domain } => engine.with(domain, CALL, move |found| power::reboot(found, domain.kind)).await,
+        Act::Reboot { domain, grace } => power::reboot(engine, domain, grace, say).await,
         Act::Suspend { domain } => engine.with(domain, CALL, power::suspend).await,
         Act::Resume { domain } => engine.with(domain, CALL, power::resume).await,
         Act::SetAutostart { domain, on } => engine.with(domain, CALL, move |domain| domains::autostart(domain, on)).await,

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use orrery_contracts::ProgressLine;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 use virt::domain::Domain;
 use virt::sys;
@@ -12,7 +14,7 @@ use crate::engine::error::{Class, EngineError};
 use crate::engine::gate::{Outcome, Until};
 use crate::engine::observed::State;
 use crate::engine::raw::Systemd;
-use crate::engine::{DomainRef, Effect, Hypervisor, Kind, Say, raw, xml};
+use crate::engine::{Change, DomainEvent, DomainRef, Effect, Hypervisor, Kind, Say, raw, xml};
 
 /// How often a guest is asked to end: one that is not up yet does not hear the first time.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
@@ -50,8 +52,36 @@ pub(super) fn suspend(domain: &Domain) -> Result<Effect, EngineError> {
     Ok(domain.suspend().map(|()| Effect::done())?)
 }
 
-/// Asks the guest to start again; a container by every way that its first process may know, as for its end.
-pub(super) fn reboot(domain: &Domain, kind: Kind) -> Result<Effect, EngineError> {
+/// Asks the guest to start again until it does or the time is over; then has it start again as by a push of its reset button. Dropped, it
+/// asks no more.
+pub(super) async fn reboot(engine: &LibvirtEngine, domain: DomainRef, grace: Duration, say: Say<'_>) -> Result<Effect, EngineError> {
+    // Before anybody is asked, so that the answer is heard.
+    let mut events = engine.hub.listen();
+    let deadline = Instant::now().checked_add(grace).unwrap_or_else(Instant::now);
+    let mut refused = None;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        refused = match engine.with(domain, CALL, move |found| ask_again(found, domain.kind)).await {
+            Ok(()) => None,
+            Err(error) if error.class == Class::Wait || error.is_gone() => return Err(error),
+            Err(error) => Some(error.message),
+        };
+        say(ProgressLine { text: "Asked to boot again".to_owned(), source: None, current: None, total: None });
+        if let Ok(answer) = tokio::time::timeout(left.min(ASK_AGAIN), turned(&mut events, domain)).await {
+            return answer.map(|()| Effect::done());
+        }
+    }
+    engine.with(domain, LONG, move |found| push_reset(found, domain.kind)).await?;
+    let why = refused.map(|why| format!(" ({why})")).unwrap_or_default();
+    Ok(Effect::done().but(format!("the guest did not boot again within {} s{why}, so it was made to", grace.as_secs())))
+}
+
+/// Asks once; a container by every way that its first process may know, as for its end.
+fn ask_again(domain: &Domain, kind: Kind) -> Result<(), EngineError> {
+    wake(domain)?;
     match kind {
         Kind::Vm => domain.reboot(0)?,
         Kind::Container => {
@@ -61,7 +91,33 @@ pub(super) fn reboot(domain: &Domain, kind: Kind) -> Result<Effect, EngineError>
             domain.reboot(sys::VIR_DOMAIN_REBOOT_SIGNAL)?;
         }
     }
-    Ok(Effect::done())
+    Ok(())
+}
+
+/// A container has no reset button: it is ended, and started.
+fn push_reset(domain: &Domain, kind: Kind) -> Result<(), EngineError> {
+    match kind {
+        Kind::Vm => Ok(domain.reset()?),
+        Kind::Container => {
+            destroy(domain)?;
+            start(domain, false).map(drop)
+        }
+    }
+}
+
+/// Returns when the guest boots again, or may have while nobody heard. One that ended instead is an error.
+async fn turned(events: &mut Receiver<DomainEvent>, whose: DomainRef) -> Result<(), EngineError> {
+    loop {
+        match events.recv().await {
+            Ok(DomainEvent::Happened { domain, change: Change::Rebooted }) if domain == whose => return Ok(()),
+            Ok(DomainEvent::Happened { domain, change: Change::Lifecycle { turn: "stopped" | "crashed", .. } }) if domain == whose => {
+                return Err(EngineError::refuse("stopped", "the guest has ended instead of booting again"));
+            }
+            Ok(DomainEvent::Connected(_)) | Err(RecvError::Lagged(_)) => return Ok(()),
+            Ok(DomainEvent::Happened { .. } | DomainEvent::Lost(_)) => {}
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
 }
 
 pub(super) fn resume(domain: &Domain) -> Result<Effect, EngineError> {
