@@ -20,8 +20,11 @@ use crate::engine::{Accelerator, DomainEvent, EngineError, Hypervisor, Kind, Obs
 
 /// How long events are gathered before it is looked again.
 const GATHER: Duration = Duration::from_millis(100);
-/// How often a machine that has no address yet is looked at again: no event tells of a lease.
-const LEASES: Duration = Duration::from_secs(2);
+/// When a machine of which an address is missing is looked at again, the first time and at most: no event tells of a lease. Each look that
+/// finds nothing new waits twice as long for the next, so that one that never has an address is nearly left alone.
+const LEASES: (Duration, Duration) = (Duration::from_secs(2), UNHEARD);
+/// When everything is looked at again at the latest: no event tells of a hand that changes what libvirt keeps of a machine.
+const UNHEARD: Duration = Duration::from_secs(10);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -48,6 +51,14 @@ impl From<JudgeError> for Broken {
     fn from(error: JudgeError) -> Self {
         Self::Broker(error.to_string())
     }
+}
+
+/// What came of one look.
+struct Looked {
+    /// Something was told that was not known.
+    news: bool,
+    /// A machine runs of which an address is missing.
+    waits: bool,
 }
 
 /// What was published last, by kind and id.
@@ -78,11 +89,13 @@ impl<E: Hypervisor> Observer<E> {
         let connection = link.borrow_and_update().clone();
         let epoch = epoch();
         let mut known = Known::new();
-        let mut waits = self.list(epoch, &mut known).await?;
+        let mut looked = self.list(epoch, &mut known).await?;
         self.mark(epoch).await?;
         let changed = Arc::clone(&self.executor.changed);
+        let mut again = LEASES.0;
         loop {
-            let pause = if waits { LEASES } else { Duration::from_secs(3600) };
+            let pause = if looked.waits { again } else { UNHEARD };
+            again = LEASES.0;
             tokio::select! {
                 event = events.recv() => match event {
                     Ok(DomainEvent::Connected(_) | DomainEvent::Lost(Kind::Vm)) => return Err(Broken::Missed),
@@ -91,15 +104,19 @@ impl<E: Hypervisor> Observer<E> {
                 },
                 () = changed.notified() => {}
                 () = async { drop(link.wait_for(|now| *now != connection).await) } => return Err(Broken::Broker("another connection".into())),
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(pause) => again = pause.saturating_mul(2).min(LEASES.1),
             }
             while events.try_recv().is_ok() {}
-            waits = self.list(epoch, &mut known).await?;
+            looked = self.list(epoch, &mut known).await?;
+            if looked.news {
+                again = LEASES.0;
+            }
         }
     }
 
-    /// Publishes what is new; answers whether a machine that runs has no address yet.
-    async fn list(&self, epoch: u64, known: &mut Known) -> Result<bool, Broken> {
+    /// Publishes what is new.
+    async fn list(&self, epoch: u64, known: &mut Known) -> Result<Looked, Broken> {
+        let ports = self.executor.keeper.changes();
         let observed = self.executor.engine.observe(&Scope::all(Pool::NAME)).await?;
         let ours = observed.domains.iter().filter(|seen| seen.state.is_up() && Record::read(&seen.metadata).is_some());
         self.executor.running.send_replace(ours.map(|seen| seen.domain).collect());
@@ -119,16 +136,19 @@ impl<E: Hypervisor> Observer<E> {
             }
         }
         let gone: Vec<(&'static str, String)> = known.keys().filter(|key| !now.contains_key(*key)).cloned().collect();
+        let mut news = !gone.is_empty();
         for (kind, id) in gone {
             self.tombstone(kind, &id).await?;
         }
         for ((kind, id), body) in &now {
             if known.get(&(*kind, id.clone())) != Some(body) {
+                news = true;
                 self.publish(&subjects::observed(&self.executor.host, kind, id), HeaderMap::new(), body.clone()).await?;
             }
         }
         *known = now;
-        Ok(observed.domains.iter().any(|seen| seen.state == State::Running && seen.addresses.is_empty()))
+        self.executor.keeper.tell(ports);
+        Ok(Looked { news, waits: observed.domains.iter().any(|seen| seen.state == State::Running && seen.unaddressed) })
     }
 
     fn machine(&self, seen: &Seen, epoch: u64) -> MachineObservation {
@@ -213,8 +233,8 @@ impl<E: Hypervisor> Observer<E> {
             epoch,
             engine_version: version_words(capabilities.version),
             api_version: version_words(capabilities.hypervisor),
-            cpus: std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
-            memory: 0,
+            cpus: capabilities.host.cpus,
+            memory: capabilities.host.memory,
             at: now(),
             accelerator: Some(match capabilities.accelerator {
                 Accelerator::Kvm => "kvm".to_owned(),

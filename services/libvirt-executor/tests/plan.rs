@@ -79,6 +79,7 @@ fn applied(desired: &Desired) -> Observed {
         vcpus: 1,
         memory: 1 << 30,
         addresses: vec![],
+        unaddressed: false,
         snapshots: vec![],
     };
     let network = |name: &String| SeenNetwork {

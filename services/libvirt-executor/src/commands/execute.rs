@@ -39,7 +39,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
                 self.close_doors().await;
                 self.wanted(run, head, Wanted::Stopped).await.map(|()| summary)
             }
-            Task::Reboot => lifecycle::reboot(&site, &identity).await,
+            Task::Reboot { grace } => lifecycle::reboot(&site, &identity, grace).await,
             Task::Suspend => lifecycle::suspend(&site, &identity).await,
             Task::Resume => lifecycle::resume(&site, &identity).await,
             Task::Snapshot { name, description } => {
@@ -156,14 +156,18 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         let unopened = self.settle_doors().await.map_err(failed)?;
         match unopened.into_iter().find(own) {
             Some(Unopened { way, why }) => Err(StepFailure::new(PORT_TAKEN, format!("port {} cannot be opened: {why}", way.front))),
-            None => Ok(StepDone::done("the ports lead to the guest")),
+            None => {
+                self.keeper.observed().await;
+                Ok(StepDone::done("the ports lead to the guest"))
+            }
         }
     }
 
     /// The machine does not run: its ports are free before anybody hears that it has ended. Else the next event of libvirt frees them.
     async fn close_doors(&self) {
-        if let Err(blind) = self.settle_doors().await {
-            tracing::debug!("ports are left as they are: {blind}");
+        match self.settle_doors().await {
+            Ok(_) => self.keeper.observed().await,
+            Err(blind) => tracing::debug!("ports are left as they are: {blind}"),
         }
     }
 

@@ -117,8 +117,9 @@ async fn address<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired) -> Option
     let observed = site.engine.observe(&scope).await.ok()?;
     let reserved = desired.reservations().into_iter().map(|(_, reservation)| reservation.ip).next();
     let seen = observed.domain(desired.domain().uuid)?;
-    let known = seen.addresses.iter().map(|address| address.ip).find(IpAddr::is_ipv4);
-    reserved.or(known)
+    // An interface in user mode has an address too, which only the agent knows and nobody reaches.
+    let known = seen.addresses.iter().filter(|address| address.ip.is_ipv4()).min_by_key(|address| address.source);
+    reserved.or(known.map(|address| address.ip))
 }
 
 async fn port_answers<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, port: u16, deadline: Instant) -> Result<String, StepFailure> {

@@ -28,8 +28,8 @@ pub use gate::{Glimpse, Outcome, Until, Verdict, judge};
 pub use libvirt::LibvirtEngine;
 pub use memory::MemoryEngine;
 pub use observed::{
-    Accelerator, Address, AddressSource, Capabilities, DiskTraffic, Figures, Observed, Other, Reservation, Scope, Seen, SeenNetwork,
-    SeenSnapshot, SeenVolume, SnapshotKinds, State, Subnet, version_words,
+    Accelerator, Address, AddressSource, Capabilities, DiskTraffic, Figures, HostSize, Observed, Other, Reservation, Scope, Seen,
+    SeenNetwork, SeenSnapshot, SeenVolume, SnapshotKinds, State, Subnet, version_words,
 };
 pub(crate) use xml::escaped;
 pub use xml::{METADATA_NAMESPACE, METADATA_PREFIX, metadata_element};

@@ -140,6 +140,8 @@ pub struct Seen {
     pub memory: u64,
     /// Where it can be reached, as far as anybody knows.
     pub addresses: Vec<Address>,
+    /// Whether it runs with an interface of which nobody knows an address.
+    pub unaddressed: bool,
     /// Its snapshots, the oldest first.
     pub snapshots: Vec<SeenSnapshot>,
 }
@@ -171,6 +173,8 @@ pub struct Address {
 /// Who knows an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AddressSource {
+    /// libvirt itself, which has set it.
+    Set,
     /// The DHCP server of libvirt's network.
     Lease,
     /// The agent in the guest.
@@ -356,9 +360,20 @@ pub fn version_words(number: u32) -> String {
     format!("{}.{}.{}", number / 1_000_000, number / 1000 % 1000, number % 1000)
 }
 
+/// What the host of the daemon has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostSize {
+    /// Processors that are in use.
+    pub cpus: u32,
+    /// Memory, in bytes.
+    pub memory: u64,
+}
+
 /// What the engine can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
+    /// Its host.
+    pub host: HostSize,
     /// The daemon's version: 1,000,000 times the major, 1,000 times the minor, and the release.
     pub version: u32,
     /// The version of QEMU, counted the same way.

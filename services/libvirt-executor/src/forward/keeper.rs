@@ -1,6 +1,7 @@
 //! Keeps the doors as they should be: looks when it starts and whenever libvirt tells of a turn in a machine's life.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use orrery_queue::JudgeError;
 use orrery_queue::definitions::DefinitionError;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Doors, Find, Unopened, Way, ways};
@@ -23,6 +25,9 @@ const GATHER: Duration = Duration::from_millis(50);
 /// The shortest and the longest pause before a port that could not be opened is tried again.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
+/// How long a command waits for the observation of its ports.
+const TOLD: Duration = Duration::from_secs(5);
+
 /// The doors of this host, and the definitions that ask for them.
 #[derive(Debug, Default)]
 pub(crate) struct Keeper {
@@ -32,6 +37,32 @@ pub(crate) struct Keeper {
     versions: Mutex<HashMap<(MachineId, u32), Arc<Machine>>>,
     /// One look at a time, each later than the one before.
     looking: tokio::sync::Mutex<()>,
+    /// How often the doors have changed.
+    changes: AtomicU64,
+    /// How many of these changes observations have told.
+    told: watch::Sender<u64>,
+}
+
+impl Keeper {
+    /// What an observation that begins now will tell.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// So many changes were told.
+    pub(crate) fn tell(&self, changes: u64) {
+        self.told.send_replace(changes);
+    }
+
+    /// Waits until every change is told: the other executor reads there which ports it may give. Not for ever, since nobody tells while the
+    /// broker is away.
+    pub(crate) async fn observed(&self) {
+        let (changes, mut told) = (self.changes(), self.told.subscribe());
+        let waited = tokio::time::timeout(TOLD, told.wait_for(|told| *told >= changes)).await;
+        if waited.is_err() {
+            tracing::debug!("a change of ports is not observed yet");
+        }
+    }
 }
 
 /// Why machines could not be looked after.
@@ -92,6 +123,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         }
         let (changed, unopened) = self.keeper.doors.set(wanted, &self.find()).await;
         if changed {
+            self.keeper.changes.fetch_add(1, Ordering::AcqRel);
             self.changed.notify_one();
         }
         Ok(unopened)
@@ -118,7 +150,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         Ok(Some(machine))
     }
 
-    /// Asks libvirt for the address that its network leased to an interface.
+    /// Asks for the address of an interface: its lease, or what the agent in the guest or the host's neighbours tell.
     fn find(&self) -> Find {
         let engine = Arc::clone(&self.engine);
         Arc::new(move |domain, mac| {
@@ -127,8 +159,8 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
                 let scope = Scope { only: Some(domain.uuid), ..Scope::default() };
                 let observed = engine.observe(&scope).await.ok()?;
                 let known = &observed.domain(domain.uuid)?.addresses;
-                let leased = known.iter().filter(|address| address.source == AddressSource::Lease || address.ip.is_ipv4());
-                leased.filter(|address| address.mac.eq_ignore_ascii_case(&mac)).map(|address| address.ip).min()
+                let its = known.iter().filter(|address| address.source == AddressSource::Lease || address.ip.is_ipv4());
+                its.filter(|address| address.mac.eq_ignore_ascii_case(&mac)).map(|address| address.ip).min()
             }
             .boxed()
         })

@@ -11,7 +11,7 @@ use virt::sys;
 use super::storage::present;
 use super::{CALL, LONG, LibvirtEngine};
 use crate::engine::error::{Class, EngineError};
-use crate::engine::observed::{Accelerator, Capabilities, SnapshotKinds};
+use crate::engine::observed::{Accelerator, Capabilities, HostSize, SnapshotKinds};
 use crate::engine::{Kind, xml};
 
 /// How long a guest may take to run through its firmware; software does it in a third of a second where nothing else is done.
@@ -71,11 +71,13 @@ pub(super) async fn capabilities(engine: &LibvirtEngine) -> Result<Capabilities,
             // A driver without guests of its own (test) has nothing to tell.
             Err(_) => Told::default(),
         };
-        Ok((versions, told))
+        let node = connection.node_info()?;
+        Ok((versions, told, HostSize { cpus: node.cpus, memory: node.memory.saturating_mul(1024) }))
     };
     // The first time, the daemon asks QEMU itself, which can take a minute where KVM is slow.
-    let (versions, told) = engine.ask(Kind::Vm, LONG, question).await?;
+    let (versions, told, host) = engine.ask(Kind::Vm, LONG, question).await?;
     Ok(Capabilities {
+        host,
         version: versions.0,
         hypervisor: versions.1,
         accelerator: accelerator(engine, versions).await?,

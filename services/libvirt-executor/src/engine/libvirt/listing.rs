@@ -4,8 +4,9 @@ use virt::connect::Connect;
 use virt::domain::Domain;
 use virt::sys;
 
+use super::plugs::Plugs;
 use super::storage::{marked_by, present};
-use super::{LONG, LibvirtEngine, domains, networks};
+use super::{LONG, LibvirtEngine, domains, neighbours, networks};
 use crate::engine::error::{Class, EngineError};
 use crate::engine::observed::{Address, AddressSource, Observed, Other, Scope, Seen, SeenNetwork, SeenSnapshot, SeenVolume};
 use crate::engine::{DomainRef, Kind, raw, xml};
@@ -84,6 +85,7 @@ fn look(domain: &Domain, kind: Kind, scope: &Scope) -> Result<Looked, EngineErro
     let persistent = domain.is_persistent()?;
     let full = !scope.in_short;
     let definition = if full { Some(domain.xml_desc(sys::VIR_DOMAIN_XML_INACTIVE)?) } else { None };
+    let (addresses, unaddressed) = if full && state.is_up() { addresses(domain) } else { Default::default() };
     Ok(Looked::Ours(Box::new(Seen {
         domain: which,
         name,
@@ -96,51 +98,49 @@ fn look(domain: &Domain, kind: Kind, scope: &Scope) -> Result<Looked, EngineErro
         hash: definition.as_deref().map(xml::hash).transpose()?,
         vcpus: info.nr_virt_cpu,
         memory: info.max_mem.saturating_mul(1024),
-        addresses: if full && state.is_up() { addresses(domain) } else { Vec::new() },
+        addresses,
+        unaddressed,
         snapshots: if full && kind == Kind::Vm { snapshots(domain)? } else { Vec::new() },
     })))
 }
 
-/// What is known of a domain's addresses. The agent is asked only where it is there, and the host's neighbours last: they
-/// go stale.
-pub(super) fn addresses(domain: &Domain) -> Vec<Address> {
-    let mut sources = vec![(sys::VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, AddressSource::Lease)];
-    if has_agent(domain) {
-        sources.push((sys::VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT, AddressSource::Agent));
-    }
-    sources.push((sys::VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP, AddressSource::Arp));
-    let mut found: Vec<Address> = Vec::new();
-    for (number, source) in sources {
-        // A driver that cannot tell by this way leaves it to the others.
-        for (mac, texts) in raw::addresses(domain, number).unwrap_or_default() {
-            for ip in texts.iter().filter_map(|text| text.parse::<std::net::IpAddr>().ok()) {
-                if !ip.is_loopback() && !found.iter().any(|known| known.ip == ip) {
-                    found.push(Address { mac: mac.clone(), ip, source });
-                }
-            }
-        }
-        if !found.is_empty() {
+/// What is known of a domain's addresses, and whether there is an interface of which none is. Each source is asked only about what
+/// those before it did not know: the agent where it is there, and the host's neighbours last, which go stale.
+pub(super) fn addresses(domain: &Domain) -> (Vec<Address>, bool) {
+    let plugs = plugs(domain);
+    let mut found = plugs.set.clone();
+    for (number, source) in [
+        (sys::VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, AddressSource::Lease),
+        (sys::VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT, AddressSource::Agent),
+        (sys::VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP, AddressSource::Arp),
+    ] {
+        let missing = plugs.without(&found);
+        if missing.is_empty() {
             break;
+        }
+        if source != AddressSource::Agent || plugs.agent {
+            let told = match raw::addresses(domain, number) {
+                Err(_) if source == AddressSource::Arp => neighbours::all(),
+                // A driver that cannot tell by this way leaves it to the others.
+                told => told.unwrap_or_default(),
+            };
+            found.extend(plugs.told(told, &missing, source));
         }
     }
     found.sort();
-    found
+    let unknown = !plugs.without(&found).is_empty();
+    (found, unknown)
 }
 
 /// Whether the agent in the guest answers a question.
 pub(super) fn answers(domain: &Domain) -> bool {
-    has_agent(domain) && raw::addresses(domain, sys::VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT).is_ok()
+    plugs(domain).agent && raw::addresses(domain, sys::VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT).is_ok()
 }
 
-/// Whether the agent in the guest has opened its channel.
-fn has_agent(domain: &Domain) -> bool {
-    let Ok(definition) = domain.xml_desc(0) else { return false };
-    let Ok(document) = xml::parse(&definition) else { return false };
-    document.descendants().any(|node| {
-        node.has_tag_name("target")
-            && node.attribute("name") == Some("org.qemu.guest_agent.0")
-            && node.attribute("state") == Some("connected")
-    })
+/// What a domain that runs is plugged into.
+fn plugs(domain: &Domain) -> Plugs {
+    let Ok(definition) = domain.xml_desc(0) else { return Plugs::default() };
+    xml::parse(&definition).map(|document| Plugs::of(&document)).unwrap_or_default()
 }
 
 fn snapshots(domain: &Domain) -> Result<Vec<SeenSnapshot>, EngineError> {

@@ -10,7 +10,9 @@ mod domains;
 mod figures;
 mod leftovers;
 mod listing;
+mod neighbours;
 mod networks;
+mod plugs;
 mod power;
 mod screen;
 mod snapshots;
@@ -160,7 +162,7 @@ impl LibvirtEngine {
     async fn glimpse(&self, domain: DomainRef, until: Until) -> Result<Glimpse, EngineError> {
         self.with(domain, CALL, move |domain| {
             let (state, reason) = super::raw::state(domain)?;
-            let addressed = until == Until::Addressed && !listing::addresses(domain).is_empty();
+            let addressed = until == Until::Addressed && !listing::addresses(domain).0.is_empty();
             let answers = until == Until::Answering && listing::answers(domain);
             Ok(Glimpse { state, reason, addressed, answers })
         })

@@ -18,7 +18,7 @@ use self::world::{Kept, World};
 use super::error::EngineError;
 use super::events::{Change, DomainEvent, EventHub};
 use super::gate::{Glimpse, Outcome, Until, Verdict, judge};
-use super::observed::{Accelerator, Capabilities, DiskTraffic, Figures, Observed, Scope, SnapshotKinds, State};
+use super::observed::{Accelerator, Capabilities, DiskTraffic, Figures, HostSize, Observed, Scope, SnapshotKinds, State};
 use super::{Act, Console, DomainRef, Effect, Hypervisor, Kind, Picture, Say};
 
 /// How often a guest is asked to end.
@@ -288,6 +288,7 @@ impl Hypervisor for MemoryEngine {
     async fn capabilities(&self) -> Result<Capabilities, EngineError> {
         self.there()?;
         Ok(Capabilities {
+            host: HostSize { cpus: 2, memory: 4 << 30 },
             version: 9_000_000,
             hypervisor: 7_002_000,
             accelerator: Accelerator::Tcg,

@@ -88,7 +88,7 @@ impl World {
             | Act::Start { domain, .. }
             | Act::Shutdown { domain, .. }
             | Act::Destroy { domain }
-            | Act::Reboot { domain }
+            | Act::Reboot { domain, .. }
             | Act::Suspend { domain }
             | Act::Resume { domain }
             | Act::SetAutostart { domain, .. }
@@ -132,7 +132,7 @@ impl World {
             Act::Start { domain, paused } => self.start(*domain, *paused, events),
             Act::Shutdown { domain, .. } => self.stop(*domain, "shutdown", events),
             Act::Destroy { domain } => self.stop(*domain, "destroyed", events),
-            Act::Reboot { domain } => {
+            Act::Reboot { domain, .. } => {
                 let domain = self.up(*domain)?.domain;
                 events.push((domain, Change::Rebooted));
                 Ok(Effect::done())
@@ -339,6 +339,7 @@ impl World {
             vcpus: kept.vcpus,
             memory: kept.memory,
             addresses: if in_short { Vec::new() } else { self.addresses(kept.domain) },
+            unaddressed: false,
             snapshots: if in_short { Vec::new() } else { kept.snapshots.iter().map(|(one, _)| one.clone()).collect() },
         }
     }
