@@ -15,7 +15,7 @@ use super::{images, schemas, sqlx, tidy, web};
 use crate::chores::browser;
 use crate::say;
 use crate::shell;
-use crate::tools::{Tools, cargo, debian_disk, libvirt, test_programs};
+use crate::tools::{Tools, cargo, debian, libvirt, test_programs};
 
 /// Set up the same and run every check and test.
 #[derive(Args)]
@@ -46,7 +46,9 @@ struct Guests {
     /// The folder of a kernel and a few modules.
     kernel: PathBuf,
     /// A disk with a whole Debian.
-    debian: PathBuf,
+    disk: PathBuf,
+    /// The root filesystem of another.
+    root: PathBuf,
 }
 
 /// A check that is not a test, by name.
@@ -68,7 +70,7 @@ impl Test {
         let tools = Tools::find_or_install(docker_host.as_deref())?;
         let nextest = cargo::nextest()?;
         test_programs::find_or_install()?;
-        let guests = Guests { kernel: libvirt::find_or_install()?, debian: debian_disk::find_or_make()? };
+        let guests = Guests { kernel: libvirt::find_or_install()?, disk: debian::disk()?, root: debian::root()? };
         let mut tally = Tally::default();
         let mut failures = Vec::new();
         if self.filter.is_none() {
@@ -140,7 +142,8 @@ fn rust_tests(nextest: &Path, tools: &Tools, guests: &Guests, filter: Option<&st
         .current_dir(crate::folders::repository())
         .env("ORRERY_NATS_SERVER", &tools.nats_server)
         .env("ORRERY_TEST_GUEST_KERNEL", &guests.kernel)
-        .env("ORRERY_TEST_DEBIAN_DISK", &guests.debian)
+        .env("ORRERY_TEST_DEBIAN_DISK", &guests.disk)
+        .env("ORRERY_TEST_DEBIAN_ROOT", &guests.root)
         .env("RUST_BACKTRACE", "0");
     tallied(&mut command, nextest_tally)
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A disk with a whole Debian that cloud-init configures at its first boot, out of Debian's packages: run by `unshare` in name spaces of
-# its own, so that nothing stays mounted. $1 is an empty folder to work in, $2 a mirror of Debian, $3 the image to make.
+# its own, so that nothing stays mounted. $1 is an empty folder to work in, $2 a mirror of Debian, $3 the image to make, $4 where packages
+# are kept.
 set -eu
 cd "$1"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
@@ -9,12 +10,12 @@ mkdir grub
 (cd grub && apt-get -q -o APT::Sandbox::User= download grub-common grub-pc-bin && for package in *.deb; do dpkg -x "$package" .; done)
 
 # debootstrap does not see that python3-cffi-backend stands for what python3-cryptography asks for.
-debootstrap --variant=minbase \
-  --include=systemd-sysv,dbus,udev,iproute2,openssh-server,sudo,cloud-init,python3-cffi-backend,initramfs-tools,zstd,linux-image-cloud-amd64 \
+debootstrap --variant=minbase --cache-dir="$4" \
+  --include=systemd-sysv,dbus,udev,iproute2,openssh-server,sudo,cloud-init,python3-cffi-backend,initramfs-tools,zstd,linux-image-cloud-amd64,qemu-guest-agent,docker.io,busybox-static \
   bookworm root "$2"
 
 # Every second of a processor is ten in software emulation: an initramfs of three modules, no check of a fresh disk, one kind of host key,
-# no service that nobody waits for, and of cloud-init's modules those that a definition speaks to.
+# no service that nobody waits for, and of cloud-init's modules those that a definition speaks to. Docker starts when it is told to.
 printf 'virtio_pci\nvirtio_blk\next4\n' >>root/etc/initramfs-tools/modules
 printf 'MODULES=list\nCOMPRESS=zstd\n' >root/etc/initramfs-tools/conf.d/small
 chroot root update-initramfs -u
@@ -28,6 +29,7 @@ cloud_config_modules: [runcmd]
 cloud_final_modules: [scripts-user, final-message]
 END
 systemctl --root=root -q enable systemd-networkd.service
+systemctl --root=root -q disable docker.service docker.socket containerd.service
 systemctl --root=root -q mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
   fstrim.timer getty@tty1.service systemd-networkd-wait-online.service dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount \
   sys-kernel-tracing.mount
@@ -43,11 +45,11 @@ done
 mkdir -p root/var/lib/apt/lists/partial
 
 # A boot sector, grub behind it, and one partition from the first mebibyte on.
-size=1024
+size=1536
 kernel=$(cd root/boot && ls vmlinuz-*)
 cat >grub.cfg <<END
 root=hd0,msdos1
-linux /boot/$kernel root=/dev/vda1 ro console=ttyS0 quiet loglevel=3 mitigations=off
+linux /boot/$kernel root=/dev/vda1 ro console=ttyS0 quiet loglevel=3 mitigations=off apparmor=0
 initrd /boot/initrd.img-${kernel#vmlinuz-}
 boot
 END

@@ -9,7 +9,7 @@ pub(crate) mod buildx;
 pub(crate) mod cargo;
 pub(crate) mod cargo_fuzz;
 pub(crate) mod compose;
-pub(crate) mod debian_disk;
+pub(crate) mod debian;
 pub(crate) mod engine;
 pub(crate) mod libvirt;
 pub(crate) mod nats;

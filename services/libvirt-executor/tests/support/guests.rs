@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What a virtual machine runs.
+/// What a virtual machine runs. With `own=` on its command line it takes an address of its own, and asks nobody for one.
 const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -23,7 +23,17 @@ chmod +x /udhcpc
 ip link set lo up
 echo "the page of the guest" >/index.html
 httpd -p 80 -h /
-ip link set eth0 up && udhcpc -i eth0 -b -t 30 -T 1 -s /udhcpc >/dev/null 2>&1 &
+ip link set eth0 up
+read words </proc/cmdline
+case $words in
+  *own=*)
+    own=${words##*own=}
+    own=${own%% *}
+    ip addr add $own/24 dev eth0
+    ping -c 1 -W 5 ${own%.*}.1 >/dev/null
+    ;;
+  *) udhcpc -i eth0 -b -t 30 -T 1 -s /udhcpc >/dev/null 2>&1 & ;;
+esac
 printf '#!/bin/sh\necho hello from inside\nexec cat\n' >/greet
 chmod +x /greet
 nc -ll -p 12345 -e /greet >/dev/null 2>&1 &
@@ -82,6 +92,7 @@ pub fn root(folder: &Path) -> PathBuf {
         std::fs::create_dir_all(root.join(name)).unwrap();
     }
     program(&root.join("bin/boot"), BOOT);
+    std::fs::write(root.join("index.html"), "the page of the container\n").unwrap();
     root
 }
 
@@ -94,15 +105,24 @@ pub fn archive(folder: &Path) -> Vec<u8> {
 
 /// The disk with a whole Debian.
 pub fn debian() -> PathBuf {
+    made("ORRERY_TEST_DEBIAN_DISK", "debian-disk-", ".qcow2")
+}
+
+/// The archive with the root of a Debian for a container.
+pub fn debian_root() -> PathBuf {
+    made("ORRERY_TEST_DEBIAN_ROOT", "debian-root-", ".tar.gz")
+}
+
+/// What is named, or the newest of its kind in the cache.
+fn made(variable: &str, begins: &str, ends: &str) -> PathBuf {
     let newest = || {
-        let made = cache().read_dir().unwrap().flatten().map(|entry| entry.path());
-        let disks = made.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("debian-disk-"));
-        disks
-            .filter(|path| path.extension().is_some_and(|end| end == "qcow2"))
-            .max_by_key(|path| path.metadata().unwrap().modified().unwrap())
+        let all = cache().read_dir().unwrap().flatten().map(|entry| entry.path());
+        let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+        let fits = all.filter(|path| name(path).starts_with(begins) && name(path).ends_with(ends));
+        fits.max_by_key(|path| path.metadata().unwrap().modified().unwrap())
     };
-    let disk = std::env::var_os("ORRERY_TEST_DEBIAN_DISK").map(PathBuf::from).or_else(newest);
-    disk.expect("there is no disk with a Debian: `cargo xtask test` makes one")
+    let found = std::env::var_os(variable).map(PathBuf::from).or_else(newest);
+    found.unwrap_or_else(|| panic!("there is no {begins}*{ends}: `cargo xtask test` makes one"))
 }
 
 fn cache() -> PathBuf {
