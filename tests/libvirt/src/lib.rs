@@ -6,4 +6,4 @@ mod network;
 pub mod sector;
 
 pub use daemon::Libvirtd;
-pub use network::Inside;
+pub use network::{Inside, Neighbour};

@@ -1,12 +1,13 @@
 //! The network in which a daemon of the tests' own and its guests live: what is opened there is reached from there.
 
 use std::fs::File;
-use std::io::{Result, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{Read as _, Result, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd as _;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// A network of its own.
@@ -63,6 +64,66 @@ impl Inside {
         });
         Ok(())
     }
+}
+
+/// Another host, joined to a network by a cable: what it sends comes from outside.
+#[derive(Debug)]
+pub struct Neighbour {
+    /// Its network.
+    pub network: Inside,
+    /// Keeps it.
+    keeper: Child,
+}
+
+impl Neighbour {
+    /// Where it finds the host at the other end of its cable.
+    pub const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
+
+    /// Joins one to a network.
+    ///
+    /// # Errors
+    /// When it cannot be made, which takes root.
+    pub fn of(network: &Inside) -> anyhow::Result<Self> {
+        let mut keep = Command::new("unshare");
+        keep.args(["--net", "sh", "-c", "echo here; exec sleep infinity"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut keeper = keep.spawn().context("unshare does not run")?;
+        let mut here = [0; 5];
+        let heard = keeper.stdout.take().context("it says nothing")?.read_exact(&mut here);
+        let made = heard.map_err(anyhow::Error::from).and_then(|()| Inside::of(keeper.id()));
+        // From here on its keeper ends with it.
+        let neighbour = match made {
+            Ok(network) => Self { network, keeper },
+            Err(error) => {
+                let _ = keeper.kill();
+                let _ = keeper.wait();
+                return Err(error);
+            }
+        };
+        let (pid, there) = (neighbour.keeper.id(), network.clone());
+        there.run(move || ip(&format!("link add cable type veth peer name cable netns {pid}")))?;
+        for (end, address) in [(network, Self::HOST), (&neighbour.network, IpAddr::V4(Ipv4Addr::new(198, 51, 100, 2)))] {
+            end.run(move || {
+                ip(&format!("address add {address}/24 dev cable"))?;
+                ip("link set lo up")?;
+                ip("link set cable up")
+            })?;
+        }
+        neighbour.network.run(|| ip(&format!("route add default via {}", Self::HOST)))?;
+        Ok(neighbour)
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+    }
+}
+
+fn ip(words: &str) -> anyhow::Result<()> {
+    let output = Command::new("ip").args(words.split(' ')).stdin(Stdio::null()).output().context("ip does not run")?;
+    ensure!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 /// Carries bytes one way until it ends.

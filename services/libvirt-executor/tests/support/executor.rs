@@ -2,7 +2,7 @@
 //! that reaches its guests; the broker and what is downloaded are reached from there by the same addresses.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,14 +14,14 @@ use orrery_contracts::{
 };
 use orrery_nats::User;
 use orrery_nats::testing::Broker;
-use orrery_test_libvirt::Libvirtd;
+use orrery_test_libvirt::{Libvirtd, Neighbour};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::asker::Asker;
 use super::certificate::Certificate;
-use super::guests;
+use super::{guests, talk};
 
 /// How long anything may take: guests run in software, beside other tests.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -208,22 +208,25 @@ impl Lab {
     /// What a program on the host of the guests answers at this port to a client that says this and then no more; none when
     /// nobody takes the connection or nothing is answered.
     pub fn asked(&self, port: u16, said: &[u8]) -> Option<Vec<u8>> {
-        let said = said.to_vec();
-        self.libvirt.network().unwrap().run(move || {
-            let mut stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).ok()?;
-            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-            let mut writer = stream.try_clone().unwrap();
-            let write = std::thread::spawn(move || {
-                let written = writer.write_all(&said);
-                let _ = writer.shutdown(Shutdown::Write);
-                written
-            });
-            let mut answer = Vec::new();
-            let read = stream.read_to_end(&mut answer);
-            write.join().unwrap().ok()?;
-            read.ok()?;
-            Some(answer).filter(|answer| !answer.is_empty())
-        })
+        talk::tcp(&self.libvirt.network().unwrap(), SocketAddr::from(([127, 0, 0, 1], port)), said)
+    }
+
+    /// A host beside the one of the guests.
+    pub fn neighbour(&self) -> Neighbour {
+        Neighbour::of(&self.libvirt.network().unwrap()).unwrap()
+    }
+
+    /// Kills the broker, and starts it again with what it had.
+    pub async fn broker_starts_again(&mut self) {
+        self.broker.kill();
+        self.broker.start().await.unwrap();
+    }
+
+    /// Everything as at a start of the host: the daemon knows that it has not been there since. What runs must have been ended.
+    pub fn host_starts_again(&mut self) {
+        self.libvirt.kill().unwrap();
+        forget_starts(&self.libvirt.folder().join("run/libvirt"));
+        self.libvirt.start_again().unwrap();
     }
 
     /// An address at which this content is served to the executor.
@@ -286,6 +289,17 @@ pub async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
         }
         assert!(Instant::now() < deadline, "waited in vain for: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Removes the marks by which libvirt knows that it has started what starts with the host.
+fn forget_starts(folder: &Path) {
+    for entry in folder.read_dir().unwrap().flatten() {
+        if entry.path().is_dir() {
+            forget_starts(&entry.path());
+        } else if entry.file_name() == "autostarted" {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
     }
 }
 

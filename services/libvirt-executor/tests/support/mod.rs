@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod executor;
 pub mod guests;
 pub mod lab;
+pub mod talk;
 
 use orrery_libvirt_executor::engine::libvirt::Uris;
 use orrery_test_libvirt::Libvirtd;
