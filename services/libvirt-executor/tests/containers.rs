@@ -3,12 +3,15 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use orrery_contracts::{DomainState, MachineKind};
+use orrery_test_libvirt::Neighbour;
 use serde_json::{Value, json};
 use support::executor::{Lab, definition, until};
-use support::guests;
+use support::{guests, talk};
 
 /// A name that no other test's container has: libvirt names the control groups of the whole host by it.
 fn name(lab: &Lab, name: &str) -> String {
@@ -62,22 +65,47 @@ async fn a_container_lives_its_whole_life() {
     assert_eq!(lab.virsh_lxc(&["list", "--all", "--name"]), "");
 }
 
-#[tokio::test]
-async fn a_container_has_its_address_and_goes_with_all_that_is_in_it() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_has_its_address_its_port_and_its_limits_and_goes_with_all_that_is_in_it() {
     let lab = Lab::start().await;
     let name = name(&lab, "net");
     let web = name.as_str();
     lab.import("small", guests::archive(lab.folder()), json!({"format": "rootfs"})).await;
-    let more = "networks: [{nat: outside, address: 10.9.8.70}]\nready: {tcp: 80}\nstop_grace_period: 2s\ninit: [/bin/busybox, httpd, -f, -p, '80', -h, /]\n";
+    let more = "shares: {cpu: 512, cpu_limit: 0.5, memory_reservation: 32MiB}\nnetworks: [{nat: outside, address: 10.9.8.70}]\nports: ['8080:80']\n\
+                ready: {tcp: 80}\nstop_grace_period: 2s\ninit: [/bin/busybox, httpd, -f, -p, '80', -h, /]\n";
     let definition = container(more).to_string().replace("init: /bin/boot\\n", "");
     let id = lab.machine_of(web, serde_json::from_str(&definition).unwrap()).await;
-    let seen = until("it to be observed", async || lab.machine(id).await.filter(|seen| seen.state == DomainState::Running)).await;
-    assert_eq!(seen.name, name);
+    let seen = until("it to be observed", async || lab.machine(id).await.filter(|seen| !seen.ports.is_empty())).await;
+    assert_eq!((seen.state, seen.name.as_str(), seen.addresses), (DomainState::Running, web, vec!["10.9.8.70".to_owned()]));
+    let neighbour = lab.neighbour();
+    let page = talk::page(&neighbour.network, SocketAddr::new(Neighbour::HOST, 8080), "/index.html");
+    assert_eq!(page.as_deref(), Some("the page of the container"));
+
+    // What the kernel holds it to, in the control groups of either kind.
+    let limit = |names: [&str; 2]| limits(web, names).unwrap_or_else(|| panic!("no control group of {web} has {names:?}"));
+    assert_eq!(limit(["memory.limit_in_bytes", "memory.max"]), (64 << 20).to_string());
+    assert_eq!(limit(["memory.soft_limit_in_bytes", "memory.high"]), (32 << 20).to_string());
+    assert!(["50000", "50000 100000"].contains(&limit(["cpu.cfs_quota_us", "cpu.max"]).as_str()));
+    assert_eq!(limit(["cpu.shares", "cpu.weight"]), "512");
+
     // Killed at any time, it is found as it was left.
     let gone = lab.done("machine.delete", web, json!({"disks": true})).await;
     assert_eq!(gone, "machine and 1 volume(s) removed");
     assert!(!lab.libvirt.folder().join(format!("pool/{id}.rootfs")).exists());
     assert_eq!(lab.done("box.remove", "small", json!({})).await, "box small removed");
+}
+
+/// What stands in the first of these files that a control group of this name has.
+fn limits(name: &str, files: [&str; 2]) -> Option<String> {
+    fn look(folder: &Path, name: &str, files: [&str; 2], depth: u32) -> Option<String> {
+        let entries = folder.read_dir().ok()?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        entries.map(|entry| entry.path()).find_map(|path| {
+            let its = path.file_name().is_some_and(|found| found.to_string_lossy().contains(name));
+            let told = files.iter().filter(|_| its).find_map(|file| std::fs::read_to_string(path.join(file)).ok());
+            told.map(|told| told.trim().to_owned()).or_else(|| (depth > 0).then(|| look(&path, name, files, depth - 1)).flatten())
+        })
+    }
+    look(Path::new("/sys/fs/cgroup"), name, files, 4)
 }
 
 #[tokio::test]

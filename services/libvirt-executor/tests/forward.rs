@@ -3,8 +3,12 @@
 
 mod support;
 
+use std::net::SocketAddr;
+
+use orrery_test_libvirt::Neighbour;
 use serde_json::{Value, json};
 use support::executor::{Lab, until};
+use support::talk;
 
 /// A guest behind address translation whose address nobody reserved.
 fn definition(ports: &str) -> Value {
@@ -38,6 +42,17 @@ async fn a_port_of_the_host_leads_into_the_guest_as_long_as_it_runs() {
     let ports: Vec<String> = ports.iter().map(|port| format!("{}:{}/{}", port.host_ip, port.host_port, port.protocol)).collect();
     assert_eq!(ports, ["0.0.0.0:12345/tcp", "127.0.0.1:5353/udp"]);
     assert_eq!(lab.done("machine.apply", "web", json!({"version": 1})).await, "nothing to do");
+
+    // A client on another host comes to an address of the host that is not its loopback.
+    let neighbour = lab.neighbour();
+    let outside = || talk::tcp(&neighbour.network, SocketAddr::new(Neighbour::HOST, 12345), b"hello from another host");
+    assert!(outside().is_some_and(|answer| answer.ends_with(b"hello from another host")));
+
+    // The guest boots again, and the broker is killed meanwhile.
+    assert_eq!(lab.done("machine.reboot", "web", json!({})).await, "the guest boots again");
+    lab.broker_starts_again().await;
+    answers(&lab, 12345).await;
+    assert!(outside().is_some());
 
     // The executor dies, and is started again.
     lab.kill();

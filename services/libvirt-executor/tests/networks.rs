@@ -3,10 +3,12 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use serde_json::{Value, json};
 use support::executor::{Lab, definition, until};
+use support::talk;
 
 fn guest(networks: &str, ready: &str) -> Value {
     definition(&format!(
@@ -47,6 +49,24 @@ async fn the_guest_gets_the_address_that_is_reserved_for_it() {
     assert_eq!(reserved("inside"), 1);
     lab.done("machine.delete", "web", json!({"disks": true})).await;
     assert_eq!(reserved("inside"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_asks_nobody_for_its_address_is_found_by_the_neighbours_of_its_host() {
+    let lab = Lab::start().await;
+    lab.boxes().await;
+    let own = guest("[{nat: outside}]", "address: true").to_string();
+    let own = own.replace("quiet}", "quiet own=10.9.8.77}").replace("ready:", "ports: ['8080:80']\\nready:");
+    // The network comes to be with the address of another machine on it.
+    let other = guest("[{nat: outside, address: 10.9.8.50}]", "running: true");
+    lab.machine_of("other", other).await;
+    let id = lab.machine_of("web", serde_json::from_str(&own).unwrap()).await;
+    let seen = until("its address to be observed", async || lab.machine(id).await.filter(|seen| !seen.addresses.is_empty())).await;
+    assert_eq!(seen.addresses, ["10.9.8.77"]);
+    assert!(!lab.virsh(&["net-dhcp-leases", "outside"]).contains("10.9.8.77"), "nobody leased it");
+    let host = SocketAddr::from(([127, 0, 0, 1], 8080));
+    let page = talk::page(&lab.libvirt.network().unwrap(), host, "/index.html");
+    assert_eq!(page.as_deref(), Some("the page of the guest"), "a forward finds it there");
 }
 
 #[tokio::test]

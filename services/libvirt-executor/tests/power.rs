@@ -3,8 +3,6 @@
 
 mod support;
 
-use std::path::Path;
-
 use orrery_contracts::DomainState;
 use orrery_test_libvirt::sector;
 use serde_json::{Value, json};
@@ -36,7 +34,6 @@ async fn a_guest_is_asked_to_end_and_ended_when_its_time_is_over() {
         assert!(why.contains("the machine is off: start it first"), "{kind}: {why}");
     }
     assert_eq!(lab.done("machine.start", "web", json!({})).await, "machine started");
-    assert_eq!(lab.done("machine.reboot", "web", json!({})).await, "the guest boots again");
 
     lab.import("boots", sector::disk(), json!({})).await;
     lab.machine_of("deaf", deaf(32, "that is all", "")).await;
@@ -45,6 +42,31 @@ async fn a_guest_is_asked_to_end_and_ended_when_its_time_is_over() {
     lab.done("machine.start", "deaf", json!({})).await;
     let forced = lab.done("machine.shutdown", "deaf", json!({"grace_seconds": 1})).await;
     assert!(forced.contains("did not end within 1 s"), "{forced}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_boots_again_when_it_is_asked_and_is_made_to_when_it_does_not_hear() {
+    let lab = Lab::start().await;
+    lab.boxes().await;
+    let asker = lab.asker().await;
+    let web = lab.machine_of("web", definition(LINUX)).await;
+    let mut console = asker.look("console", web).await.unwrap();
+    console.sees("hello from the guest").await;
+    let number = lab.virsh(&["domid", "web"]);
+    for _ in 0..2 {
+        assert_eq!(lab.done("machine.reboot", "web", json!({})).await, "the guest boots again");
+        console.sees("hello from the guest").await;
+    }
+    assert_eq!((lab.virsh(&["domid", "web"]), lab.virsh(&["domstate", "web"])), (number, "running".to_owned()), "its life goes on");
+
+    // One that counts its boots on its disk, and does not hear.
+    lab.import("boots", sector::disk(), json!({})).await;
+    let deaf = lab.machine_of("deaf", deaf(32, "boot 1", "")).await;
+    let mut console = asker.look("console", deaf).await.unwrap();
+    console.sees("boot 1").await;
+    let forced = lab.done("machine.reboot", "deaf", json!({})).await;
+    assert_eq!(forced, "the guest boots again; the guest did not boot again within 2 s, so it was made to");
+    console.sees("boot 2").await;
 }
 
 #[tokio::test]
@@ -107,10 +129,7 @@ async fn what_starts_with_the_host_runs_after_the_host_started_again() {
     for name in ["web", "other"] {
         lab.virsh(&["destroy", name]);
     }
-    // As at the host's start: nothing runs, and the daemon knows that it has not been there since.
-    lab.libvirt.kill().unwrap();
-    forget_starts(&lab.libvirt.folder().join("run/libvirt"));
-    lab.libvirt.start_again().unwrap();
+    lab.host_starts_again();
     until("it to run", async || (lab.virsh(&["domstate", "web"]) == "running").then_some(())).await;
     assert_eq!(lab.virsh(&["domstate", "other"]), "shut off");
     until("it to be observed", async || lab.machine(id).await.filter(|seen| seen.state == DomainState::Running)).await;
@@ -119,15 +138,4 @@ async fn what_starts_with_the_host_runs_after_the_host_started_again() {
     lab.done("machine.version.create", "web", definition(&yaml)).await;
     assert_eq!(lab.done("machine.apply", "web", json!({"version": 2})).await, "machine updated");
     assert!(lab.virsh(&["dominfo", "web"]).lines().any(|line| line.starts_with("Autostart:") && line.ends_with("disable")));
-}
-
-/// Removes the marks by which libvirt knows that it has started what starts with the host.
-fn forget_starts(folder: &Path) {
-    for entry in folder.read_dir().unwrap().flatten() {
-        if entry.path().is_dir() {
-            forget_starts(&entry.path());
-        } else if entry.file_name() == "autostarted" {
-            std::fs::remove_file(entry.path()).unwrap();
-        }
-    }
 }
