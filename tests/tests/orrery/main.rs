@@ -22,6 +22,7 @@ mod main_job_nats;
 mod main_job_rest;
 mod on_the_engine;
 mod plans;
+mod ports;
 mod rejections;
 mod secrets;
 mod small_stacks;
