@@ -1,7 +1,7 @@
 //! Words and figures as a person reads them: how long, how long ago, how a thing is. It knows no signal and no element;
 //! what time it is comes in from outside.
 
-use orrery_contracts::rest::{Command, Container};
+use orrery_contracts::rest::{Command, Container, Host};
 use orrery_contracts::{DomainState, Health, MachineKind, MachineStatus, MachineSummary, Severity, StackStatus, Status, Time};
 
 /// The five ways in which a thing can be; each is a shape and a colour.
@@ -143,6 +143,19 @@ pub(crate) const fn machine_kind(kind: MachineKind) -> &'static str {
 /// `box debian-12, 2 processors, 1.1 GB`.
 pub(crate) fn machine_summary(summary: &MachineSummary) -> String {
     format!("{}, {}, {}", summary.source, plural(summary.cpus as usize, "processor", "processors"), memory(summary.memory))
+}
+
+/// What runs things here: `Docker 28.5.2 · libvirt 9.0.0, emulating in software`.
+pub(crate) fn engines(hosts: &[Host]) -> String {
+    let one = |host: &Host| {
+        let name = match host.engine.as_str() {
+            "docker" => "Docker",
+            other => other,
+        };
+        let how = host.accelerator.as_deref().and_then(accelerator).map(|how| format!(", {how}"));
+        host.engine_version.as_ref().map(|version| format!("{name} {version}{}", how.unwrap_or_default()))
+    };
+    hosts.iter().filter_map(one).collect::<Vec<_>>().join(" · ")
 }
 
 /// How virtual machines are run.
@@ -382,6 +395,31 @@ mod tests {
         assert_eq!(count(7), "7");
         assert_eq!(count(1285), "1\u{202f}285");
         assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
+    }
+
+    #[test]
+    fn the_engines_of_a_host_are_told_and_how_its_machines_are_run() {
+        let host = |engine: &str, version: Option<&str>, accelerator: Option<&str>| Host {
+            name: "local".into(),
+            engine: engine.into(),
+            engine_version: version.map(str::to_owned),
+            api_version: None,
+            cpus: None,
+            memory: None,
+            accelerator: accelerator.map(str::to_owned),
+            executor_alive: true,
+            engine_ready: true,
+            waiting_for: None,
+        };
+        let docker = host("docker", Some("28.5.2"), None);
+        for (libvirt, told) in [
+            (host("libvirt", Some("9.0.0"), Some("tcg")), "Docker 28.5.2 · libvirt 9.0.0, emulating in software"),
+            (host("libvirt", Some("11.3.0"), Some("kvm")), "Docker 28.5.2 · libvirt 11.3.0, with KVM"),
+            (host("libvirt", Some("9.0.0"), None), "Docker 28.5.2 · libvirt 9.0.0"),
+            (host("libvirt", None, None), "Docker 28.5.2"),
+        ] {
+            assert_eq!(engines(&[docker.clone(), libvirt]), told);
+        }
     }
 
     #[test]

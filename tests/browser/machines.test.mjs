@@ -40,6 +40,14 @@ async function ended(page) {
   if (await failed.count()) assert.fail(await page.getByRole("main").innerText());
 }
 
+test("the host says how its machines are run", async (t) => {
+  const page = await openPage(t, { path: "/" });
+  await page.getByText(/libvirt \d+\.\d+\.\d+, emulating in software/).waitFor({ timeout: 60_000 });
+  const { items } = await api("GET", "/hosts");
+  const { cpus, memory, accelerator } = items.find((host) => host.engine === "libvirt");
+  assert.ok(cpus > 0 && memory > 1 << 28 && accelerator === "tcg", JSON.stringify(items));
+});
+
 test("a box becomes a machine that runs, is changed, kept and rolled back, and goes", async (t) => {
   // An address without TLS is refused until it comes with a checksum.
   const page = await openPage(t, { path: "/machines", expected: [/\/boxes\b.*\b422\b/] });

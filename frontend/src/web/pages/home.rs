@@ -9,7 +9,7 @@ pub(crate) use machines_tile::MachinesTile;
 pub(crate) use under_way::{Next, Running};
 
 use leptos::prelude::*;
-use orrery_contracts::rest::{Host, Stack};
+use orrery_contracts::rest::Stack;
 use orrery_contracts::{MachineStatus, StackStatus, Status as CommandStatus};
 
 use crate::feed::Glance;
@@ -33,7 +33,7 @@ pub(crate) fn Home() -> impl IntoView {
     let (running, waiting) = (Memo::new(move |_| open(true)), Memo::new(move |_| open(false)));
     view! {
         <PageHead title=Signal::derive(host)>
-            <span class="quiet">{move || live.hosts.with(|hosts| engines(hosts))}</span>
+            <span class="quiet">{move || live.hosts.with(|hosts| words::engines(hosts))}</span>
             <div class="push"><a class="btn main" href="/stacks/new">"New stack"</a></div>
         </PageHead>
         {move || if none.get() {
@@ -51,18 +51,6 @@ pub(crate) fn Home() -> impl IntoView {
             }.into_any()
         }}
     }
-}
-
-fn engines(hosts: &[Host]) -> String {
-    let one = |host: &Host| {
-        let name = match host.engine.as_str() {
-            "docker" => "Docker",
-            other => other,
-        };
-        let how = host.accelerator.as_deref().and_then(words::accelerator).map(|how| format!(", {how}"));
-        host.engine_version.as_ref().map(|version| format!("{name} {version}{}", how.unwrap_or_default()))
-    };
-    hosts.iter().filter_map(one).collect::<Vec<_>>().join(" · ")
 }
 
 #[component]
