@@ -148,10 +148,7 @@ pub(crate) fn machine_summary(summary: &MachineSummary) -> String {
 /// What runs things here: `Docker 28.5.2 · libvirt 9.0.0, emulating in software`.
 pub(crate) fn engines(hosts: &[Host]) -> String {
     let one = |host: &Host| {
-        let name = match host.engine.as_str() {
-            "docker" => "Docker",
-            other => other,
-        };
+        let name = if host.engine == "docker" { "Docker" } else { &host.engine };
         let how = host.accelerator.as_deref().and_then(accelerator).map(|how| format!(", {how}"));
         host.engine_version.as_ref().map(|version| format!("{name} {version}{}", how.unwrap_or_default()))
     };
