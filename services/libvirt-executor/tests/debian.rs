@@ -187,7 +187,7 @@ async fn a_debian_is_a_container_whose_services_are_reached_whatever_starts_agai
     let summary = lab.import("root", std::fs::read(guests::debian_root()).unwrap(), json!({"format": "rootfs"})).await;
     assert!(summary.starts_with("box root imported: rootfs"), "{summary}");
     let machine = "kind: container\nsource: {archive: root}\nmemory: 256MiB\nautostart: true\nnetworks: [{nat: outside, address: 10.9.8.70}]\n\
-                   ports: ['8080:80', '5353:5353/udp']\nstop_grace_period: 60s\nready: {console: boot 1 of a Debian, timeout: 4m}\n";
+                   ports: ['8080:80', '5353:5353/udp']\nstop_grace_period: 60s\nready: {console: of a Debian, timeout: 4m}\n";
     let id = lab.machine_of(web, definition(machine)).await;
     let seen = until("its address to be observed", async || lab.machine(id).await.filter(|seen| !seen.addresses.is_empty())).await;
     assert_eq!(seen.addresses, ["10.9.8.70"]);
@@ -208,14 +208,16 @@ async fn a_debian_is_a_container_whose_services_are_reached_whatever_starts_agai
     assert_eq!(page("/boots"), None, "nobody listens without the executor");
     lab.start_again();
     served("2").await;
+    assert_eq!(lab.done("machine.shutdown", web, json!({})).await, "the guest has ended");
+    assert_eq!(page("/boots"), None);
+    lab.done("machine.start", web, json!({})).await;
+    served("3").await;
     lab.libvirt.kill().unwrap();
     lab.libvirt.start_again().unwrap();
-    served("2").await;
+    served("3").await;
 
     // The host starts again, and with it what starts with the host.
     lab.virsh_lxc(&["destroy", web]);
     lab.host_starts_again();
-    served("3").await;
-    assert_eq!(lab.done("machine.shutdown", web, json!({})).await, "the guest has ended");
-    assert_eq!(page("/boots"), None);
+    served("4").await;
 }
