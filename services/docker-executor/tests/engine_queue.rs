@@ -431,6 +431,13 @@ async fn a_rollback_has_the_very_images_that_its_version_ran_with() {
     summary(&here.run("ada", "stack.apply", &name, json!({"bundle": of("two")})).await.1);
     assert_eq!(images_of(&engine, &name).await, std::slice::from_ref(&two));
 
+    // The plan of a rollback has the very image; that of an apply has what the name means now.
+    for (target, names_it) in [(PlanTarget::Rollback(1), true), (PlanTarget::Version(1), false)] {
+        let question = PlanQuestion { stack_id: Some(id), project: name.clone(), actor: "ada".into(), target };
+        let Answer::Ok(plan) = here.plan(&question).await else { panic!("no plan") };
+        assert_eq!(serde_json::to_string(&plan).unwrap().contains(&one), names_it, "{plan:#?}");
+    }
+
     let back = here.run("ada", "stack.rollback", &name, json!({"version": 1})).await.1;
     assert_eq!(summary(&back), "containers: 1 replaced");
     assert_eq!(images_of(&engine, &name).await, std::slice::from_ref(&one), "the name still means the other one");

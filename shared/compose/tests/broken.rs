@@ -106,7 +106,12 @@ fn what_leaves_the_bundle_or_is_not_supported_is_refused() {
                 + &service("deploy: {labels: {a: b}, placement: {constraints: [x]}}\nattach: false")),
         ),
         ("a mode of Swarm", of(service("deploy: {mode: global}"))),
-        ("a password in clear", of(service("environment: {POSTGRES_PASSWORD: hunter2, API_TOKEN: '', KEY_FILE: /run/secrets/key}"))),
+        (
+            "a password in clear",
+            of(service(
+                "environment: {POSTGRES_PASSWORD: hunter2, API_TOKEN: '', GITHUB_TOKEN: 'secret://github', KEY_FILE: /run/secrets/key}",
+            )),
+        ),
     ];
     insta::assert_snapshot!("refusals", report(cases));
 }

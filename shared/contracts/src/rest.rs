@@ -476,6 +476,15 @@ pub struct User {
 #[serde(deny_unknown_fields)]
 pub struct Empty {}
 
+/// Body of `POST /stacks/{id}/plan/{version}` and `POST /machines/{id}/plan/{version}`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanRequest {
+    /// True for the plan of a rollback, which has the very images that the version ran with; else it is that of an apply.
+    #[serde(default)]
+    pub rollback: bool,
+}
+
 /// Body of `POST /stacks/{id}/delete`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -57,6 +57,8 @@ pub struct MachinePlanQuestion {
 pub enum PlanTarget {
     /// A version.
     Version(u32),
+    /// A version with the very images that it ran with.
+    Rollback(u32),
     /// Files that are no version yet, small enough for one message.
     Bundle(Bundle),
     /// Files that are no version yet, uploaded.

@@ -120,7 +120,7 @@ impl Definitions {
     ) -> Result<(u32, Bundle, Digest), Problem> {
         let next = line.map_or(0, |line| line.latest).saturating_add(1);
         match target {
-            PlanTarget::Version(version) => {
+            PlanTarget::Version(version) | PlanTarget::Rollback(version) => {
                 let line = line.ok_or_else(|| Problem::new(Code::NotFound, "nothing of this id has versions"))?;
                 let record = self.get_version(line.of, *version).await.map_err(away)?;
                 let record = record.ok_or_else(|| Problem::new(Code::NotFound, format!("{} has no version {version}", line.name)))?;

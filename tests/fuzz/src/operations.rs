@@ -28,7 +28,7 @@ use orrery_api::streams::sockets::Upgrade;
 use orrery_api::uploads::{self, Content, Range, UploadPath};
 use orrery_contracts::command::{MachineDelete, MachineShutdown, SnapshotCreate, SnapshotName, Target};
 use orrery_contracts::machine::NewBox;
-use orrery_contracts::rest::{CheckRequest, DeleteStack, Empty, Login, NewStack, NewVersion, PasswordChange};
+use orrery_contracts::rest::{CheckRequest, DeleteStack, Empty, Login, NewStack, NewVersion, PasswordChange, PlanRequest};
 use orrery_contracts::{BundleLimits, Code, Digest, LONGEST_SECRET, Name, NewSecret, NewUpload, SecretName};
 use uuid::Uuid;
 
@@ -78,7 +78,7 @@ fn versions(path: &str) -> Router<Api> {
         .route(&at("/deploy"), post(new_version))
         .route(&at("/plan"), post(new_version))
         .route(&at("/versions/{version}"), get(version))
-        .route(&at("/plan/{version}"), post(version))
+        .route(&at("/plan/{version}"), post(plan_of_version))
         .route(&at("/apply/{version}"), post(version))
         .route(&at("/rollback/{version}"), post(version))
         .route(&at("/diff/{a}/{b}"), get(two_versions))
@@ -152,6 +152,11 @@ async fn named(_: Params<Terms>, At(path): At<NamedPath>, Body(Empty {}): Body<E
 
 async fn version(_: Params<Terms>, At(path): At<VersionPath>, Body(Empty {}): Body<Empty>) {
     let _ = (Target::parse(&path.id), path.version);
+}
+
+async fn plan_of_version(At(path): At<VersionPath>, Body(asked): Body<PlanRequest>) {
+    let _ = (Target::parse(&path.id), path.version);
+    crate::is_read_back(&asked);
 }
 
 async fn two_versions(At(path): At<DiffPath>) {

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use orrery_contracts::rest::{Empty, Machine, NewStack, NewVersion, Stack};
+use orrery_contracts::rest::{Machine, NewStack, NewVersion, PlanRequest, Stack};
 use orrery_contracts::rpc::{MachinePlanQuestion, PlanQuestion, PlanTarget};
 use orrery_contracts::{Bundle, Engine, Plan};
 
@@ -24,14 +24,14 @@ pub async fn of_version(
     State(api): State<Api>,
     principal: Principal,
     At(path): At<VersionPath>,
-    Body(Empty {}): Body<Empty>,
+    Body(asked): Body<PlanRequest>,
 ) -> Answer<Json<Plan>> {
     let stack: Stack = named::fetch(&api, &principal, &path.id).await?;
     let line = Line::from(&stack);
     let version = version_of(&api, &line, path.version).await?;
     can_run(&api, &line, &version).await?;
     let exists = super::versions::find(&api, stack.id, version.version).await?.is_some();
-    let target = if exists { PlanTarget::Version(version.version) } else { files(&api, version.bundle(&api).await?).await? };
+    let target = if exists { stored(&asked, version.version) } else { files(&api, version.bundle(&api).await?).await? };
     let question = PlanQuestion { stack_id: Some(stack.id), project: stack.project, actor: principal.name.to_string(), target };
     ask(&api, &stack.host, &question).await
 }
@@ -66,11 +66,11 @@ pub async fn of_machine_version(
     State(api): State<Api>,
     principal: Principal,
     At(path): At<VersionPath>,
-    Body(Empty {}): Body<Empty>,
+    Body(asked): Body<PlanRequest>,
 ) -> Answer<Json<Plan>> {
     let machine: Machine = named::fetch(&api, &principal, &path.id).await?;
     let version = version_of(&api, &Line::from(&machine), path.version).await?;
-    let target = if version.is_stored() { PlanTarget::Version(version.version) } else { files(&api, version.bundle(&api).await?).await? };
+    let target = if version.is_stored() { stored(&asked, version.version) } else { files(&api, version.bundle(&api).await?).await? };
     ask_of_machine(&api, &principal, Some(&machine), machine.domain.clone(), target).await
 }
 
@@ -107,6 +107,11 @@ async fn ask_of_machine(
     let host = machine.map_or(LOCAL, |machine| machine.host.as_str());
     let question = MachinePlanQuestion { machine_id: machine.map(|machine| machine.id), domain, actor: principal.name.to_string(), target };
     api.broker.ask::<_, Plan>(&api.executors, (Engine::Libvirt, host), "plan", &question).await.map(Json)
+}
+
+/// A version that lies there.
+fn stored(asked: &PlanRequest, version: u32) -> PlanTarget {
+    if asked.rollback { PlanTarget::Rollback(version) } else { PlanTarget::Version(version) }
 }
 
 async fn files(api: &Api, bundle: Bundle) -> Answer<PlanTarget> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use orrery_compose::model::{Condition, UpdateOrder};
+use orrery_compose::model::{Condition, SECRET_REFERENCE, UpdateOrder};
 use orrery_compose::{Files, Place, Problem, Project, Service};
 use orrery_contracts::{Digest, SecretName};
 
@@ -147,13 +147,13 @@ fn service_spec(setting: &Setting<'_>, service: &Service, awaited_end: bool, hel
 fn secret_variables(setting: &Setting<'_>, service: &Service, held: &mut Held, problems: &mut Vec<Problem>) -> Vec<(String, String)> {
     let mut shown = Vec::new();
     for (variable, value) in &service.environment {
-        let Some(name) = value.value.as_deref().and_then(|value| value.strip_prefix(secrets::REFERENCE)) else { continue };
+        let Some(name) = value.value.as_deref().and_then(|value| value.strip_prefix(SECRET_REFERENCE)) else { continue };
         let Some((name, version)) = setting.secret(name, &value.place, problems) else { continue };
         shown.push((format!("environment.{variable}"), secrets::shown(&name, version)));
         held.secrets.insert(name);
     }
     for hook in service.post_start.iter().chain(&service.pre_stop) {
-        let of_hook = |(_, value): &(&String, &Option<String>)| value.as_ref().is_some_and(|value| value.starts_with(secrets::REFERENCE));
+        let of_hook = |(_, value): &(&String, &Option<String>)| value.as_ref().is_some_and(|value| value.starts_with(SECRET_REFERENCE));
         if let Some((variable, _)) = hook.environment.iter().find(of_hook) {
             let message = format!("the variable {variable} of a hook cannot be a secret");
             let hint = "Put it into the service's environment: its hooks have that too.";

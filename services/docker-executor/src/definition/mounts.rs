@@ -2,6 +2,7 @@
 //! content, never by its path on the host, which changes with every version.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 
 use bollard::models::{
@@ -27,7 +28,7 @@ pub(super) struct Held {
 }
 
 /// A file that is written beside the bundles, because its content or its owner is the definition's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct InlineFile {
     /// The content.
     pub bytes: Vec<u8>,
@@ -39,6 +40,14 @@ pub struct InlineFile {
     pub mode: Option<u32>,
     /// The secret whose value is the content, which is empty until it is revealed.
     pub secret: Option<SecretName>,
+}
+
+impl fmt::Debug for InlineFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bytes, uid, gid, mode, secret } = self;
+        let shown: &dyn fmt::Debug = if secret.is_some() { &"sealed" } else { bytes };
+        f.debug_struct("InlineFile").field("bytes", shown).field("owner", &(uid, gid)).field("mode", mode).field("secret", secret).finish()
+    }
 }
 
 /// How the names of a stack's secrets begin among the files of all.

@@ -1,6 +1,6 @@
 //! What an apply would do: the very plan that the command would carry out, shown before anybody asks for it.
 
-use orrery_contracts::rpc::PlanQuestion;
+use orrery_contracts::rpc::{PlanQuestion, PlanTarget};
 use orrery_contracts::{Code, Located, Name, Plan, Problem, Role, StackId};
 use orrery_queue::questions::{Line, away, refused};
 
@@ -39,7 +39,8 @@ impl<E: Engine> DockerExecutor<E> {
             let errors = reading.problems.into_iter().filter(|problem| problem.blocks()).map(located).collect();
             return Err(Problem::new(Code::InvalidDefinition, "the definition cannot be run").with_errors(errors));
         };
-        if let Some(head) = head.as_ref().filter(|head| head.pinned && head.current == Some(version)) {
+        let back = matches!(question.target, PlanTarget::Rollback(_));
+        if let Some(head) = head.as_ref().filter(|head| back || (head.pinned && head.current == Some(version))) {
             self.keep_to_lock(&mut desired, head, version).await.map_err(away)?;
         }
         let observed = self.engine.observe(&Scope::of(&desired)).await.map_err(engine_away)?;

@@ -9,6 +9,7 @@ mod registries;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use orrery_compose::model::SECRET_REFERENCE;
 use orrery_contracts::command::StackAction;
 use orrery_contracts::{
     LONGEST_SECRET, Problem, REGISTRY_SECRET, Sealed, SealingKey, SecretHead, SecretName, StackChange, StackHead, Time,
@@ -22,9 +23,6 @@ use crate::engine::Engine;
 use crate::files::FileError;
 
 pub use registries::{Credentials, Registries};
-
-/// What stands before a secret's name in the value of a variable.
-pub const REFERENCE: &str = "secret://";
 
 /// Which version of each secret there is, by name.
 pub type Versions = BTreeMap<SecretName, u32>;
@@ -46,7 +44,7 @@ pub fn shown(name: &SecretName, version: u32) -> String {
 #[must_use]
 pub fn in_line(line: &str) -> Option<(&str, SecretName)> {
     let (variable, value) = line.split_once('=')?;
-    Some((variable, value.strip_prefix(REFERENCE)?.parse().ok()?))
+    Some((variable, value.strip_prefix(SECRET_REFERENCE)?.parse().ok()?))
 }
 
 /// Opened values by name.

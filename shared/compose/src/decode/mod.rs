@@ -102,7 +102,7 @@ fn file_object(cursor: &Cursor<'_>, place: Place, context: &Context<'_>, problem
         FileSource::External
     };
     // Where none is written, the reader has put the key in its place.
-    let written = cursor.get("name").map(|name| name.place()).filter(|at| *at != place);
+    let written = cursor.get("name").map(|name| name.place()).filter(|at| (at.line, at.column) != (place.line, place.column));
     if let Some(at) = written.filter(|_| secret && !cursor.flag("external")) {
         let message = "name has no effect without external: the content is mounted as a file, and has no name on the engine";
         problems.push(Problem::note(&at, message));

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use super::cursor::Cursor;
 use super::{Context, Location, deploy, inside, mounts, networks, ports};
-use crate::model::{Build, Condition, Dependency, Healthcheck, Hook, Logging, PullPolicy, Restart, Service, Spanned};
+use crate::model::{Build, Condition, Dependency, Healthcheck, Hook, Logging, PullPolicy, Restart, SECRET_REFERENCE, Service, Spanned};
 use crate::paths;
 use crate::problem::{Place, Problem};
 use crate::units;
@@ -282,9 +282,12 @@ fn environment(service: &Cursor<'_>, problems: &mut Vec<Problem>) -> BTreeMap<St
     let mut variables = BTreeMap::new();
     for (name, value) in environment.entries() {
         let text = value.show();
-        if is_secret(name) && text.as_ref().is_some_and(|text| !text.is_empty()) {
+        if is_secret(name) && text.as_ref().is_some_and(|text| !text.is_empty() && !text.starts_with(SECRET_REFERENCE)) {
             let message = format!("the value of {name} is kept in clear in this version, for ever");
-            let hint = "Put it into a secret, and let the program read it from a file, if it can.";
+            let hint = format!(
+                "Set it as a secret of the stack, and write {SECRET_REFERENCE}{} here, or let the program read it from a file.",
+                name.to_lowercase()
+            );
             problems.push(Problem::warning(&value.place(), message).hint(hint));
         }
         variables.insert(name.to_owned(), Spanned::new(text, value.place()));

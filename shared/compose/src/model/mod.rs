@@ -96,6 +96,9 @@ pub struct FileObject {
     pub labels: Strings,
 }
 
+/// What stands before a secret's name where it is the value of a variable: a reference of Orrery's own.
+pub const SECRET_REFERENCE: &str = "secret://";
+
 /// Where the content of a config or secret comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -115,7 +118,7 @@ pub enum FileSource {
         /// Its value.
         content: String,
     },
-    /// Made elsewhere: the engine's own configs and secrets, which only Swarm has.
+    /// Made elsewhere: a secret that Orrery keeps for the stack. Configs that are made elsewhere only Swarm has.
     #[default]
     External,
 }

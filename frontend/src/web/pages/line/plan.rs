@@ -2,10 +2,10 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use orrery_contracts::rest::{Command, Empty};
+use orrery_contracts::rest::{Command, PlanRequest};
 use orrery_contracts::{Plan, Severity, Verb};
 
-use super::{LiveCommand, followed, line};
+use super::{Line, LiveCommand, followed, line};
 use crate::progress::Progress;
 use crate::route::{Of, Tab};
 use crate::web::actions::act;
@@ -30,8 +30,9 @@ fn PlanOf(version: u32, #[prop(into)] applied: Callback<Command>) -> impl IntoVi
     let ask = move || {
         plan.set(None);
         let path = format!("{}/plan/{version}", line.api());
+        let asked = PlanRequest { rollback: untrack(|| goes_back(line, version)) };
         spawn_local(async move {
-            let answer = http::post::<Plan>(&path, &Empty {}, None).await;
+            let answer = http::post::<Plan>(&path, &asked, None).await;
             let _ = plan.try_set(Some(answer));
         });
     };
@@ -57,6 +58,11 @@ fn PlanOf(version: u32, #[prop(into)] applied: Callback<Command>) -> impl IntoVi
     }
 }
 
+/// Whether what runs is newer.
+fn goes_back(line: Line, version: u32) -> bool {
+    line.current().is_some_and(|current| version < current)
+}
+
 /// `2 to add, 1 to change, 4 stay`.
 fn summary(plan: &Plan) -> String {
     let count = |verb: Verb| plan.actions.iter().filter(|action| action.verb() == verb).count();
@@ -71,7 +77,7 @@ fn PlanShown(plan: Plan, version: u32, applied: Callback<Command>) -> impl IntoV
     let line = line();
     let act = act();
     let current = untrack(|| line.current());
-    let back = current.is_some_and(|current| version < current);
+    let back = untrack(|| goes_back(line, version));
     let (verb, word) = if back { ("rollback", format!("Roll back to v{version}")) } else { ("apply", format!("Apply v{version}")) };
     let empty = plan.empty;
     let refused = plan.notes.iter().any(|note| note.severity == Severity::Error);
