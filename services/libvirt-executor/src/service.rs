@@ -3,6 +3,8 @@
 //! A host without libvirt is no broken one: that libvirt does not answer stands in the heartbeat, and in readiness only while a
 //! command waits for it.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use orrery_contracts::{BundleLimits, Engine};
 use orrery_instruments::Instruments;
@@ -16,7 +18,6 @@ use crate::engine::libvirt::Uris;
 use crate::figures::Sampler;
 use crate::observe::Observer;
 use crate::rpc;
-use crate::uploads::Uploads;
 
 /// The name in the data folder, in the broker and in figures.
 const SERVICE: &str = "libvirt-executor";
@@ -36,20 +37,9 @@ pub async fn run() -> anyhow::Result<()> {
     let data_dir = data_dir_from_env();
     instruments.listen(&data_dir, SERVICE)?;
     tracing::info!(host = config.host, data = %data_dir.display(), "started");
-    let executor = LibvirtExecutor {
-        definitions: Definitions::new(broker.streams()),
-        engine: std::sync::Arc::new(LibvirtEngine::start(&Uris::from_env())),
-        limits: BundleLimits::default(),
-        host: config.host.clone(),
-        pool: Pool::from_env(),
-        downloads: data_dir.join("downloads"),
-        uploads: std::sync::Arc::new(Uploads::from_env(data_dir.join("uploads"))),
-        changed: std::sync::Arc::default(),
-        keeper: std::sync::Arc::default(),
-        consoles: std::sync::Arc::default(),
-        in_hand: std::sync::Arc::default(),
-        running: std::sync::Arc::default(),
-    };
+    let (definitions, engine) = (Definitions::new(broker.streams()), Arc::new(LibvirtEngine::start(&Uris::from_env())));
+    let (pool, limits, host) = (Pool::from_env(), BundleLimits::default(), config.host.clone());
+    let executor = LibvirtExecutor::new(definitions, engine, pool, &data_dir, limits, host);
     tokio::spawn(executor.clone().keep_doors(shutdown.clone()));
     tokio::spawn(executor.clone().restart_containers(shutdown.clone()));
     tokio::spawn(Observer { executor: executor.clone(), broker: broker.clone() }.run(shutdown.clone()));

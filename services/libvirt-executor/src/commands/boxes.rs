@@ -49,7 +49,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
     }
 
     pub(super) async fn import(&self, import: Import, run: &Run) -> Result<String, RunError> {
-        let site = Site::new(self.engine.as_ref(), &self.consoles, run);
+        let site = self.site(run);
         site.take_up().await?;
         if let Some(head) = self.written(&import.name, run.command().seq).await? {
             return self.end_of_import(&head, &import.source).await;
@@ -165,7 +165,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
     }
 
     pub(super) async fn remove_box(&self, head: BoxHead, run: &Run) -> Result<String, RunError> {
-        let site = Site::new(self.engine.as_ref(), &self.consoles, run);
+        let site = self.site(run);
         site.take_up().await?;
         let act = Act::RemoveVolume { pool: Pool::NAME.to_owned(), name: head.volume.clone() };
         match site.act(&head.volume, act).await {

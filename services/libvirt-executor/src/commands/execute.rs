@@ -16,7 +16,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
     pub(super) async fn execute_machine(&self, job: MachineJob, run: &Run) -> Result<String, RunError> {
         let MachineJob { head, actor, task } = job;
         let identity = self.whose(&head, run).await?;
-        let site = Site::new(self.engine.as_ref(), &self.consoles, run);
+        let site = self.site(run);
         match task {
             Task::Create(draft) => self.create(run, head, &actor, &draft).await,
             Task::Version(draft) => {
@@ -100,7 +100,7 @@ impl<E: Hypervisor> LibvirtExecutor<E> {
         if head.converged == run.command().seq {
             return Ok("machine applied".to_owned());
         }
-        let site = Site::new(self.engine.as_ref(), &self.consoles, run);
+        let site = self.site(run);
         let held = self.in_the_way(&ready.desired, ready.old.as_ref()).await;
         let held = told(held)?;
         let apply = Apply { desired: &ready.desired, old: ready.old.as_ref(), before: ready.before.as_ref(), held: &held };

@@ -7,7 +7,7 @@ mod execute;
 mod heads;
 mod judge;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use orrery_queue::{Accepted, Definitions, Executor, JudgeError, Run, RunError};
 use tokio::sync::watch;
 
 use crate::console::Consoles;
+use crate::converge::Site;
 use crate::definition::{Desired, Pool};
 use crate::engine::{DomainRef, Hypervisor};
 use crate::forward::Keeper;
@@ -48,6 +49,35 @@ pub struct LibvirtExecutor<E> {
     pub(crate) in_hand: Arc<tokio::sync::Mutex<()>>,
     /// The domains of machines that run, as they were seen last.
     pub(crate) running: Arc<watch::Sender<Vec<DomainRef>>>,
+}
+
+impl<E> LibvirtExecutor<E> {
+    /// An executor of this host, on an engine with its pool, that keeps what it needs for itself in a folder.
+    #[must_use]
+    pub fn new(definitions: Definitions, engine: Arc<E>, pool: Pool, data_dir: &Path, limits: BundleLimits, host: String) -> Self {
+        Self {
+            definitions,
+            engine,
+            limits,
+            host,
+            pool,
+            downloads: data_dir.join("downloads"),
+            uploads: Arc::new(Uploads::from_env(data_dir.join("uploads"))),
+            changed: Arc::default(),
+            keeper: Arc::default(),
+            consoles: Arc::default(),
+            in_hand: Arc::default(),
+            running: Arc::default(),
+        }
+    }
+
+    /// Where a run of a command works.
+    fn site<'a>(&'a self, run: &'a Run) -> Site<'a, E>
+    where
+        E: Hypervisor,
+    {
+        Site::new(self.engine.as_ref(), &self.consoles, &self.pool, run)
+    }
 }
 
 impl<E> Clone for LibvirtExecutor<E> {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use orrery_queue::RunError;
+use orrery_contracts::StepOutcome;
+use orrery_queue::{RunError, StepState};
 
 use super::site::Site;
 use super::{root, unstable};
@@ -32,6 +33,9 @@ async fn one<E: Hypervisor>(
         return Ok(super::NOTHING.to_owned());
     }
     let act = act(seen.domain);
+    if is_once(&act) && was_done(site, &act) {
+        return Ok(words.to_owned());
+    }
     if !seen.state.is_up() && needs_a_guest(&act) {
         return Err(RunError::failed("off", format!("the machine is {}: start it first", seen.state.word())));
     }
@@ -42,6 +46,17 @@ async fn one<E: Hypervisor>(
 /// Whether it is done to a guest that runs.
 const fn needs_a_guest(act: &Act) -> bool {
     matches!(act, Act::Reboot { .. } | Act::Suspend { .. } | Act::Resume { .. })
+}
+
+/// Whether doing it again does more than doing it once, which no look at the machine tells: what the guest has written since is lost.
+const fn is_once(act: &Act) -> bool {
+    matches!(act, Act::Reboot { .. } | Act::SnapshotRevert { .. })
+}
+
+/// Whether an earlier run has done it, and written so.
+fn was_done<E: Hypervisor>(site: &Site<'_, E>, act: &Act) -> bool {
+    let done = |state: &StepState| matches!(state, StepState::Ended { outcome: StepOutcome::Done, .. });
+    site.run.earlier().iter().any(|step| step.action == act.word() && done(&step.state))
 }
 
 /// The machine's domain, when there is one.
@@ -164,7 +179,7 @@ pub(crate) async fn delete<E: Hypervisor>(
     }
     for name in &own {
         if is_root(identity.machine, name) {
-            let folder = PathBuf::from(Pool::from_env().file(name));
+            let folder = PathBuf::from(site.pool.file(name));
             site.run.step_back(site.spec("root.remove", name), |_| root::remove(folder)).await?;
         } else {
             remove_volume(site, name).await?;

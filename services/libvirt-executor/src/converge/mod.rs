@@ -63,16 +63,13 @@ where
         Ok(met) => last().await.map(|()| met),
         Err(error) => Err(error),
     };
-    let result = match result {
-        Ok(met) => clear_up(site, &met).await,
+    let stays = match result {
+        Ok(met) => clear_up(site, &met).await?,
         Err(error @ (RunError::Failed(_) | RunError::Cancelled)) if done.touched => return Err(bring_back(site, apply, &done, error).await),
-        Err(error) => Err(error),
+        Err(error) => return Err(error),
     };
-    match result {
-        Ok(()) if done.words.is_empty() => Ok(NOTHING.to_owned()),
-        Ok(()) => Ok(format!("machine {}", done.words.join(", "))),
-        Err(error) => Err(error),
-    }
+    let made = if done.words.is_empty() { NOTHING.to_owned() } else { format!("machine {}", done.words.join(", ")) };
+    Ok(std::iter::once(made).chain(stays).collect::<Vec<_>>().join("; "))
 }
 
 impl Done {
@@ -173,17 +170,26 @@ async fn carry_out<E: Hypervisor>(site: &Site<'_, E>, apply: &Apply<'_>, todo: &
     Ok(())
 }
 
-/// What nobody needs any more goes last: until then it is what a failure brings back.
-async fn clear_up<E: Hypervisor>(site: &Site<'_, E>, met: &Todo) -> Result<(), RunError> {
-    for (network, one) in &met.release {
+/// What nobody needs any more goes last: until then it is what a failure brings back. The machine is as it should be, so that what does not
+/// go now is told, and the next apply's to remove.
+async fn clear_up<E: Hypervisor>(site: &Site<'_, E>, met: &Todo) -> Result<Vec<String>, RunError> {
+    let release = met.release.iter().map(|(network, one)| {
         let act = Act::Release { network: network.clone(), mac: one.mac.clone() };
-        site.act_back(&format!("{} on {network}", one.ip), act).await.map_err(unstable)?;
-    }
-    for volume in &met.stale {
+        (format!("{} on {network}", one.ip), act)
+    });
+    let remove = met.stale.iter().map(|volume| {
         let act = Act::RemoveVolume { pool: Pool::NAME.to_owned(), name: volume.clone() };
-        site.act_back(volume, act).await.map_err(unstable)?;
+        (volume.clone(), act)
+    });
+    let mut stays = Vec::new();
+    for (subject, act) in release.chain(remove) {
+        match site.act_back(&subject, act).await.map_err(unstable) {
+            Ok(_) => {}
+            Err(RunError::Failed(failure)) => stays.push(format!("what is not needed any more stays ({})", failure.message)),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(())
+    Ok(stays)
 }
 
 fn unstable(halt: Halt) -> RunError {
@@ -196,7 +202,7 @@ fn unstable(halt: Halt) -> RunError {
 /// What a domain needs around it: pool, networks, volumes, seed, reserved addresses.
 async fn around<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, todo: &Todo) -> Result<(), Halt> {
     if todo.pool {
-        site.act(Pool::NAME, pool(&Pool::from_env())).await?;
+        site.act(Pool::NAME, pool(site.pool)).await?;
     }
     for name in &todo.networks {
         site.act(name, Act::EnsureNetwork { name: name.clone(), xml: desired.network_xml(name) }).await?;
@@ -205,7 +211,7 @@ async fn around<E: Hypervisor>(site: &Site<'_, E>, desired: &Desired, todo: &Tod
         site.act(&volume.name, Act::CreateVolume(volume.clone())).await?;
     }
     if let Some(root) = desired.root.as_ref().filter(|_| todo.root) {
-        let file = |volume: &str| PathBuf::from(Pool::from_env().file(volume));
+        let file = |volume: &str| PathBuf::from(site.pool.file(volume));
         let (archive, folder) = (file(&root.archive), file(&root.volume));
         site.run.step(site.spec("root.unpack", &root.volume), |_| root::unpack(archive, folder, root.shift)).await?;
     }

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::console::Consoles;
+use crate::definition::Pool;
 use crate::engine::{Act, Class, Effect, EngineError, Hypervisor, Observed, Scope};
 
 /// How often a transient error is met with another try.
@@ -42,14 +43,15 @@ impl From<RunError> for Halt {
 pub(crate) struct Site<'a, E> {
     pub(crate) engine: &'a E,
     pub(crate) consoles: &'a Consoles,
+    pub(crate) pool: &'a Pool,
     pub(crate) run: &'a Run,
     numbers: Mutex<HashMap<String, u32>>,
 }
 
 impl<'a, E: Hypervisor> Site<'a, E> {
-    pub(crate) fn new(engine: &'a E, consoles: &'a Consoles, run: &'a Run) -> Self {
+    pub(crate) fn new(engine: &'a E, consoles: &'a Consoles, pool: &'a Pool, run: &'a Run) -> Self {
         let earlier = run.earlier().iter().filter_map(|step| Some((step.subject.clone(), step.plan?)));
-        Self { engine, consoles, run, numbers: Mutex::new(earlier.collect()) }
+        Self { engine, consoles, pool, run, numbers: Mutex::new(earlier.collect()) }
     }
 
     /// Ends what an earlier run left open: every act finds its own effect, so that what is still needed is done again.

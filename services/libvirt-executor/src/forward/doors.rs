@@ -26,6 +26,12 @@ struct Door {
     task: JoinHandle<()>,
 }
 
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 /// A door that could not be opened.
 #[derive(Debug)]
 pub struct Unopened {
@@ -42,10 +48,10 @@ impl Doors {
         let gone: Vec<Front> = open.values().filter(|door| !wanted.contains(&door.way)).map(|door| door.way.front).collect();
         let mut changed = !gone.is_empty();
         for front in gone {
-            if let Some(door) = open.remove(&front) {
+            if let Some(mut door) = open.remove(&front) {
                 door.task.abort();
                 // Once it has ended, its socket is closed, and another may have the port.
-                let _ = door.task.await;
+                let _ = (&mut door.task).await;
                 tracing::info!(port = %front, machine = %door.way.machine, "the port leads nowhere any more");
             }
         }

@@ -2,6 +2,7 @@
 //! both pass. What a guest does is set by [`MemoryEngine::behave`]; what befalls the engine, by its failpoints.
 
 mod holdings;
+mod looks;
 mod streams;
 mod world;
 

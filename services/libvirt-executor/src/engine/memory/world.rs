@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Behaviour;
 use crate::engine::error::{Class, EngineError};
 use crate::engine::events::Change;
-use crate::engine::observed::{Address, AddressSource, Observed, Other, Scope, Seen, SeenNetwork, SeenSnapshot, SeenVolume, State};
+use crate::engine::observed::{SeenNetwork, SeenSnapshot, SeenVolume, State};
 use crate::engine::{Act, DomainRef, Effect, Kind, NewVolume, xml};
 
 /// A domain.
@@ -16,18 +16,40 @@ use crate::engine::{Act, DomainRef, Effect, Kind, NewVolume, xml};
 pub(super) struct Kept {
     pub(super) domain: DomainRef,
     pub(super) name: String,
-    definition: String,
-    metadata: Option<String>,
+    pub(super) definition: String,
+    pub(super) metadata: Option<String>,
     pub(super) state: State,
     pub(super) reason: &'static str,
-    persistent: bool,
-    autostart: bool,
+    pub(super) persistent: bool,
+    pub(super) autostart: bool,
     pub(super) vcpus: u32,
     pub(super) memory: u64,
-    shares: u64,
-    snapshots: Vec<(SeenSnapshot, State)>,
+    pub(super) shares: u64,
+    pub(super) snapshots: Vec<(SeenSnapshot, Past)>,
     /// How often a person has edited it.
     pub(super) edits: u32,
+}
+
+/// What a snapshot brings back.
+#[derive(Clone, Debug)]
+pub(super) struct Past {
+    pub(super) state: State,
+    definition: String,
+    metadata: Option<String>,
+    figures: (u32, u64, u64, u32),
+}
+
+impl Kept {
+    fn now(&self) -> Past {
+        let (definition, metadata) = (self.definition.clone(), self.metadata.clone());
+        Past { state: self.state, definition, metadata, figures: (self.vcpus, self.memory, self.shares, self.edits) }
+    }
+
+    fn go_back(&mut self, past: Past) {
+        let Past { state, definition, metadata, figures } = past;
+        (self.state, self.reason, self.definition, self.metadata) = (state, "from snapshot", definition, metadata);
+        (self.vcpus, self.memory, self.shares, self.edits) = figures;
+    }
 }
 
 /// What an act did to domains.
@@ -185,7 +207,8 @@ impl World {
         };
         let already = before.as_ref().is_some_and(|kept| same(kept) && (kept.vcpus, kept.memory) == (vcpus, memory));
         let (state, reason) = before.as_ref().map_or((State::Off, "unknown"), |kept| (kept.state, kept.reason));
-        let (autostart, shares, snapshots) = before.map_or((false, 1024, Vec::new()), |kept| (kept.autostart, kept.shares, kept.snapshots));
+        let shares = xml::text_at(&document, &["cputune", "shares"]).and_then(|shares| shares.parse().ok()).unwrap_or(1024);
+        let (autostart, snapshots) = before.map_or((false, Vec::new()), |kept| (kept.autostart, kept.snapshots));
         let definition = definition.to_owned();
         let persistent = true;
         let kept =
@@ -294,86 +317,22 @@ impl World {
         let (name, description, state) = (name.to_owned(), description.to_owned(), state.to_owned());
         let id = name.clone();
         let taken = SeenSnapshot { name, description, taken_at, state, external: false, current: true };
-        kept.snapshots.push((taken, kept.state));
+        let past = kept.now();
+        kept.snapshots.push((taken, past));
         Ok(Effect::made(id))
     }
 
     fn revert(&mut self, domain: DomainRef, name: &str, events: &mut Events) -> Result<Effect, EngineError> {
         let kept = self.find(domain)?;
-        let found = kept.snapshots.iter().find(|(one, _)| one.name == name).map(|(_, state)| *state);
-        let state = found.ok_or_else(|| no("Domain snapshot", name))?;
-        (kept.state, kept.reason) = (state, "from snapshot");
+        let found = kept.snapshots.iter().find(|(one, _)| one.name == name).map(|(_, past)| past.clone());
+        let past = found.ok_or_else(|| no("Domain snapshot", name))?;
+        let state = past.state;
+        kept.go_back(past);
         for (one, _) in &mut kept.snapshots {
             one.current = one.name == name;
         }
         events.push((domain, Change::lifecycle(if state.is_up() { 2 } else { 5 }, 0)));
         Ok(Effect::done())
-    }
-
-    /// The addresses that its interfaces are kept, while it runs.
-    pub(super) fn addresses(&self, domain: DomainRef) -> Vec<Address> {
-        let Some(kept) = self.domains.get(&domain).filter(|kept| kept.state == State::Running) else { return Vec::new() };
-        let Ok(document) = xml::parse(&kept.definition) else { return Vec::new() };
-        let interfaces = document.descendants().filter(|node| node.has_tag_name("interface"));
-        let macs = interfaces.filter_map(|node| xml::child(node, "mac")?.attribute("address"));
-        let mut found: Vec<Address> = macs
-            .flat_map(|mac| self.networks.values().flat_map(|network| &network.reservations).filter(move |one| one.mac == mac))
-            .map(|one| Address { mac: one.mac.clone(), ip: one.ip, source: AddressSource::Lease })
-            .collect();
-        found.sort();
-        found
-    }
-
-    fn seen(&self, kept: &Kept, metadata: &str, in_short: bool) -> Seen {
-        let hash = xml::hash(&kept.definition).unwrap_or_default();
-        Seen {
-            domain: kept.domain,
-            name: kept.name.clone(),
-            state: kept.state,
-            reason: kept.reason,
-            persistent: kept.persistent,
-            autostart: kept.autostart,
-            saved: false,
-            metadata: metadata.to_owned(),
-            hash: (!in_short).then(|| format!("{hash}{}{}{}{}", kept.vcpus, kept.memory, kept.shares, kept.edits)),
-            vcpus: kept.vcpus,
-            memory: kept.memory,
-            addresses: if in_short { Vec::new() } else { self.addresses(kept.domain) },
-            unaddressed: false,
-            snapshots: if in_short { Vec::new() } else { kept.snapshots.iter().map(|(one, _)| one.clone()).collect() },
-        }
-    }
-
-    pub(super) fn observe(&self, scope: &Scope) -> Observed {
-        let mut observed = Observed::default();
-        for kept in self.domains.values().filter(|_| !scope.no_domains) {
-            match kept.metadata.as_deref().filter(|_| scope.only.is_none_or(|only| only == kept.domain.uuid)) {
-                Some(metadata) => observed.domains.push(self.seen(kept, metadata, scope.in_short)),
-                None => observed.others.push(Other {
-                    domain: kept.domain,
-                    name: kept.name.clone(),
-                    state: kept.state,
-                    ours: kept.metadata.is_some(),
-                }),
-            }
-        }
-        observed.domains.sort_by(|a, b| a.name.cmp(&b.name));
-        observed.others.sort_by(|a, b| a.name.cmp(&b.name));
-        let of_pool = |(pool, _): &&(String, String)| Some(pool) == scope.pool.as_ref();
-        observed.volumes = self.volumes.iter().filter(|(key, _)| of_pool(key)).map(|(_, volume)| volume.clone()).collect();
-        if scope.networks {
-            observed.networks = self.networks.values().cloned().collect();
-        }
-        observed
-    }
-
-    pub(super) fn inventory(&self) -> Vec<String> {
-        let domains = self.domains.values().map(|kept| format!("domain {} {} {}", kept.name, kept.state.word(), kept.reason));
-        let volumes = self.volumes.values().map(|volume| format!("volume {} {}", volume.name, volume.capacity));
-        let networks = self.networks.values().map(|network| format!("network {} {}", network.name, network.reservations.len()));
-        let mut all: Vec<String> = domains.chain(volumes).chain(networks).collect();
-        all.sort();
-        all
     }
 }
 
