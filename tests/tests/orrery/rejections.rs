@@ -81,6 +81,8 @@ async fn every_type_of_command_is_rejected_where_its_stack_does_not_exist() -> a
         let payload = match kind.as_str() {
             "stack.apply" | "stack.rollback" => json!({"version": 1}),
             "stack.version.create" | "stack.deploy" => json!({"bundle": sleepers(&["a"])}),
+            "stack.secret.put" => json!({"name": "a", "sealed": "AAAA"}),
+            "stack.secret.remove" => json!({"name": "a"}),
             _ => json!({}),
         };
         let reason = ci.rejected(json!({"type": kind.as_str(), "target": "nowhere", "payload": payload}).to_string().as_bytes()).await?;
